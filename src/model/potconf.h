@@ -1,0 +1,76 @@
+/*
+ * What a pot is, as its file pots/NAME/pot.conf says: the classic keys
+ * (base/kv.h's format) and pot's own. Read, check, print. Unknown keys are
+ * kept and written back, so that an older pot does not lose a newer one's.
+ */
+#ifndef MODEL_POTCONF_H
+#define MODEL_POTCONF_H
+
+#include "base/kv.h"
+#include "model/attr.h"
+
+#define POTCONF_VERSION "1"
+
+/* Network types of this version: "inherit", "none". */
+extern const char *const potconf_networks[]; /* NULL-terminated */
+
+struct potconf_mount {
+	char *source;  /* absolute host directory or file */
+	char *target;  /* absolute, inside */
+	bool  ro;
+};
+
+struct potconf {
+	struct kv kv;  /* the file; everything below is parsed from it or printed to it */
+};
+
+#define POTCONF_INIT { KV_INIT }
+
+void potconf_fini(struct potconf *);
+int potconf_parse(struct potconf *, const char *text, size_t len, const char *what, struct err *) MUST_CHECK;
+
+/* Plain keys. Getters give the default where the key is missing. */
+const char *potconf_get(const struct potconf *, const char *key, const char *def);
+int potconf_set(struct potconf *, const char *key, const char *value, struct err *) MUST_CHECK;
+#define PC_VERSION  "pot.version"
+#define PC_ID       "pot.id"        /* 16 hex digits, made once, kept by rename */
+#define PC_BASE     "pot.base"
+#define PC_PARENT   "pot.potbase"   /* the pot it was cloned from, or "" */
+#define PC_TYPE     "pot.type"      /* single | multi */
+#define PC_LEVEL    "pot.level"
+#define PC_DNS      "pot.dns"       /* inherit | off | custom (file resolv.conf beside) */
+#define PC_CMD      "pot.cmd"       /* one line, split by text_split */
+#define PC_HOSTNAME "host.hostname"
+#define PC_NETWORK  "network_type"
+#define PC_STACK    "pot.stack"
+#define PC_CREATED  "pot.created"   /* RFC 3339 */
+#define PC_ENV      "pot.env"       /* repeated NAME=value */
+#define PC_HOSTS    "pot.hosts"     /* repeated "ADDRESS NAME" */
+#define PC_MOUNT    "pot.mount"     /* repeated, text_join of SOURCE TARGET [ro] */
+
+/* Attribute with its default. */
+const char *potconf_attr(const struct potconf *, const char *attr_name);
+bool potconf_attr_bool(const struct potconf *, const char *attr_name);
+
+/* "NAME=value": NAME is [A-Za-z_][A-Za-z0-9_]*; no NUL or newline restriction in value. */
+int potconf_env_check(const char *assignment, struct err *) MUST_CHECK;
+/* Adds or replaces by name / removes by name (E_NOENT) / removes all. */
+int potconf_env_add(struct potconf *, const char *assignment, struct err *) MUST_CHECK;
+int potconf_env_remove(struct potconf *, const char *name, struct err *) MUST_CHECK;
+
+/* "host:ADDRESS" as classic set-hosts takes it (split at the first colon, IPv6 works). */
+int potconf_hosts_check(const char *entry, struct err *) MUST_CHECK;
+int potconf_hosts_add(struct potconf *, const char *entry, struct err *) MUST_CHECK;
+int potconf_hosts_remove(struct potconf *, const char *host, struct err *) MUST_CHECK;
+int potconf_clear(struct potconf *, const char *key, struct err *) MUST_CHECK;
+
+/* Mounts: checked (absolute, no "..", target not "/", not used twice), E_EXIST, E_NOENT. */
+int potconf_mount_add(struct potconf *, const struct potconf_mount *, struct err *) MUST_CHECK;
+int potconf_mount_remove(struct potconf *, const char *target, struct err *) MUST_CHECK;
+/* *n mounts in file order; caller frees with potconf_mounts_free. */
+int potconf_mounts(const struct potconf *, struct potconf_mount **, size_t *n, struct err *) MUST_CHECK;
+void potconf_mounts_free(struct potconf_mount *, size_t n);
+
+DEFINE_AUTO_FINI(potconf, struct potconf)
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * Storage: where roots of bases and pots live. One struct of operations, one
+ * file per mechanism, one row in stor_table. Callers use the stor_…()
+ * functions below, which check names and capabilities once for all mechanisms.
+ *
+ * A file system is addressed by kind and name; a snapshot by its tag. Names
+ * and tags obey [A-Za-z0-9][A-Za-z0-9_.-]{0,127}; anything else is E_INVAL
+ * before any path or command is formed.
+ *
+ * Every operation is all or nothing, also when the process is killed inside
+ * it: what it was making stands under a staging name derived from its target,
+ * and the next make, destroy or stor_recover of that target removes it.
+ * Calls on the same file system are serialised by the caller (the pot's lock);
+ * calls on different ones may run in parallel from many processes.
+ */
+#ifndef STORAGE_STORAGE_H
+#define STORAGE_STORAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/event.h"
+
+#define STOR_NAME_MAX 128
+
+enum stor_kind { STOR_BASE, STOR_POT, STOR_IMAGE };
+
+struct stor_fs {
+	enum stor_kind kind;
+	const char    *name;
+};
+
+struct stor_info {
+	char     name[STOR_NAME_MAX + 1];
+	uint64_t own;     /* bytes only this one holds */
+	uint64_t shared;  /* bytes it shows but shares with others; 0 when not known */
+	uint64_t quota;   /* bytes, 0 none */
+	int64_t  created; /* ns since the epoch */
+};
+
+struct stor_snap {
+	char     tag[STOR_NAME_MAX + 1];
+	uint64_t size;    /* bytes freed by removing it, as far as the mechanism tells */
+	int64_t  created; /* ns since the epoch; lists are in this order, ties by order of making */
+};
+
+/* Callbacks of lists: non-zero stops the walk and is returned. */
+typedef int stor_info_fn(void *arg, const struct stor_info *);
+typedef int stor_snap_fn(void *arg, const struct stor_snap *);
+
+/* Capabilities. */
+#define STOR_CAP_QUOTA   1u /* .quota works */
+#define STOR_CAP_IDMAP   2u /* the root can be id-mapped */
+#define STOR_CAP_SEND    4u /* has native streams */
+
+struct stor; /* an opened installation */
+
+struct stor_params {
+	const char *mechanism; /* "zfs", "btrfs", "overlay", "fake" */
+	const char *zfs_root;  /* zfs: parent dataset, e.g. "tank/pot"; else NULL */
+	const char *btrfs_root; /* btrfs: directory on a btrfs, NULL: <root>/storage */
+};
+
+/*
+ * The contract of a mechanism. `s` is open; names are valid; fs exists unless
+ * said otherwise is NOT guaranteed: a missing source is E_NOENT naming it, an
+ * existing target E_EXIST. All are synchronous and durable when they return
+ * (a power cut afterwards keeps the result).
+ */
+struct stor_ops {
+	const char *name;
+	const char *summary; /* one line for `pot init` and doctor */
+
+	/* Can this be used for an installation at dir (which need not exist)? Never
+	   changes the machine. 1 yes, 0 no with why filled (one line), <0 error. */
+	int (*probe)(const char *dir, const struct stor_params *, struct buf *why, struct err *);
+	/* Makes / removes what the mechanism needs; both may be repeated. */
+	int (*init)(struct stor *, struct err *);
+	int (*fini)(struct stor *, struct err *);
+	/* Opens for use; sets s->priv and s->caps. close releases both. */
+	int (*open)(struct stor *, struct err *);
+	void (*close)(struct stor *);
+
+	int (*create)(struct stor *, struct stor_fs, struct err *);
+	/* Removes fs with its snapshots. A clone made of them goes on unharmed. Absent is fine (0). */
+	int (*destroy)(struct stor *, struct stor_fs, struct err *);
+	int (*rename)(struct stor *, struct stor_fs, const char *newname, struct err *);
+	/* 1 exists, 0 not. */
+	int (*exists)(struct stor *, struct stor_fs, struct err *);
+
+	int (*snapshot)(struct stor *, struct stor_fs, const char *tag, struct err *);
+	int (*snap_destroy)(struct stor *, struct stor_fs, const char *tag, struct err *);
+	/* Content becomes that of tag; later snapshots are removed. Their clones go on unharmed. */
+	int (*rollback)(struct stor *, struct stor_fs, const char *tag, struct err *);
+	int (*snap_list)(struct stor *, struct stor_fs, stor_snap_fn *, void *arg, struct err *);
+	/* dst becomes a writable copy of src@tag (tag NULL: of a read-only state of src
+	   as it is now, taken for the purpose and not listed). Cost does not grow with size. */
+	int (*clone)(struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *);
+
+	int (*list)(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *arg, struct err *);
+	int (*usage)(struct stor *, struct stor_fs, struct stor_info *, struct err *);
+	/* NULL without STOR_CAP_QUOTA. bytes 0 removes. E_INVAL naming the use when it is more. */
+	int (*quota)(struct stor *, struct stor_fs, uint64_t bytes, struct err *);
+
+	/*
+	 * Gives the root as a directory fd on a *detached* mount (Linux: a mount of its
+	 * own that is in no namespace; closing the fd unmounts), writable unless ro.
+	 * Not more than one writable mount of a file system at a time (caller's lock).
+	 * Nothing appears in the host's mount table except where the mechanism cannot
+	 * do without (zfs: the dataset's own mount point below the installation).
+	 */
+	int (*mount)(struct stor *, struct stor_fs, bool ro, struct err *);
+	/* Called when no mount of it is used any more; NULL when nothing is to do. */
+	int (*unmount)(struct stor *, struct stor_fs, struct err *);
+	/* Removes what a killed operation left for this name; NULL when nothing can be left. */
+	int (*recover)(struct stor *, struct stor_fs, struct err *);
+};
+
+struct stor {
+	const struct stor_ops *ops;
+	char       *dir;     /* the installation's directory */
+	int         dirfd;   /* <root>/storage, made by stor_init */
+	unsigned    caps;
+	char       *zfs_root;
+	char       *btrfs_root;
+	void       *priv;
+};
+
+extern const struct stor_ops *const stor_table[]; /* best first, NULL at the end; fake only in tests */
+extern const struct stor_ops stor_zfs, stor_btrfs, stor_overlay, stor_fake;
+
+/* NULL when no such mechanism is built in. */
+const struct stor_ops *stor_find(const char *mechanism);
+
+/* rootdir: the installation (POT_ROOT). init also opens. */
+int stor_init(struct stor **, const char *rootdir, const struct stor_params *, struct err *) MUST_CHECK;
+int stor_open(struct stor **, const char *rootdir, const struct stor_params *, struct err *) MUST_CHECK;
+void stor_close(struct stor *);
+/* Removes everything, staging included. The caller made sure that nothing is used. */
+int stor_fini(struct stor *, struct err *) MUST_CHECK;
+
+int stor_create(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int stor_destroy(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int stor_rename(struct stor *, struct stor_fs, const char *newname, struct err *) MUST_CHECK;
+int stor_exists(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int stor_snapshot(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
+int stor_snap_destroy(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
+int stor_rollback(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
+int stor_snap_list(struct stor *, struct stor_fs, stor_snap_fn *, void *, struct err *) MUST_CHECK;
+int stor_clone(struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *) MUST_CHECK;
+int stor_list(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *, struct err *) MUST_CHECK;
+int stor_usage(struct stor *, struct stor_fs, struct stor_info *, struct err *) MUST_CHECK;
+int stor_quota(struct stor *, struct stor_fs, uint64_t bytes, struct err *) MUST_CHECK;
+int stor_mount(struct stor *, struct stor_fs, bool ro, struct err *) MUST_CHECK;
+int stor_unmount(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int stor_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+
+#endif
