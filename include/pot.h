@@ -27,9 +27,9 @@
 struct pot_ctx;
 
 struct pot_open_args {
-	const char       *root;   /* installation directory, NULL: POT_ROOT or the platform's own */
-	const char       *config; /* configuration file, NULL: POT_CONFIG, ROOT/pot.conf or the platform's own */
-	struct pot_events events; /* may be all zero */
+	const char *root;   /* installation directory, NULL: POT_ROOT or the platform's own */
+	const char *config; /* configuration file, NULL: POT_CONFIG, ROOT/pot.conf or the platform's own */
+	struct pot_events events;    /* may be all zero */
 	const volatile bool *cancel; /* set by a signal handler: long calls end with E_INTR; may be NULL */
 };
 
@@ -43,12 +43,12 @@ const char *pot_root(const struct pot_ctx *);
 struct pot_init_args {
 	const char *storage;  /* "auto" or NULL, "zfs", "btrfs", "overlay" */
 	const char *zfs_root; /* zfs: parent dataset, made if its parent exists */
-	bool        dry_run;
+	bool dry_run;
 };
 struct pot_init_report {
 	char storage[16];
-	char why[256];    /* why this one */
-	bool was_there;   /* nothing had to be done */
+	char why[256];  /* why this one */
+	bool was_there; /* nothing had to be done */
 };
 int pot_init(struct pot_ctx *, const struct pot_init_args *, struct pot_init_report *, struct err *);
 /* Removes everything of this installation. E_BUSY naming running pots unless force (stops them). */
@@ -79,15 +79,15 @@ struct pot_base_args {
 	const char *release; /* "bookworm", "debian:bookworm"; or NULL with from */
 	const char *from;    /* tarball, "-" (stdin) or directory */
 	const char *mirror;  /* URL instead of the host's own sources */
-	uint64_t    max_size; /* bytes unpacked at most, 0: the default (64 GiB) */
+	uint64_t max_size;   /* bytes unpacked at most, 0: the default (64 GiB) */
 };
 struct pot_base_info {
-	char     name[128];
-	char     release[64]; /* "" when not known */
-	char     source[256]; /* what it was made from */
-	int64_t  created_ns;
-	uint64_t size;        /* bytes; 0 unless asked for */
-	unsigned pots;        /* how many use it */
+	char name[128];
+	char release[64]; /* "" when not known */
+	char source[256]; /* what it was made from */
+	int64_t created_ns;
+	uint64_t size; /* bytes; 0 unless asked for */
+	unsigned pots; /* how many use it */
 };
 typedef int pot_base_fn(void *arg, const struct pot_base_info *);
 int pot_base_create(struct pot_ctx *, const struct pot_base_args *, struct err *);
@@ -99,18 +99,18 @@ int pot_base_destroy(struct pot_ctx *, const char *name, bool recursive, struct 
 
 struct pot_create_args {
 	const char *name;
-	const char *base;     /* exactly one of base and from_pot */
+	const char *base; /* exactly one of base and from_pot */
 	const char *from_pot;
-	const char *tag;      /* with from_pot: its snapshot; NULL: its last, E_NOENT when none
+	const char *tag;     /* with from_pot: its snapshot; NULL: its last, E_NOENT when none
 	                         unless snapshot is set */
-	bool        snapshot; /* with from_pot: take one now */
-	const char *type;     /* "single" (default) | "multi": recorded, every pot is copy-on-write */
-	int         level;    /* -1 default */
-	const char *network;  /* NULL: "inherit", or the source pot's */
-	const char *stack;    /* NULL: configuration's */
-	const char *dns;      /* "inherit" (default) | "off" | "custom:FILE" */
-	const char *command;  /* NULL: none recorded */
-	bool        keep;     /* leave a half-made pot for inspection */
+	bool snapshot;       /* with from_pot: take one now */
+	const char *type;    /* "single" (default) | "multi": recorded, every pot is copy-on-write */
+	int level;           /* -1 default */
+	const char *network; /* NULL: "inherit", or the source pot's */
+	const char *stack;   /* NULL: configuration's */
+	const char *dns;     /* "inherit" (default) | "off" | "custom:FILE" */
+	const char *command; /* NULL: none recorded */
+	bool keep;           /* leave a half-made pot for inspection */
 };
 int pot_create(struct pot_ctx *, const struct pot_create_args *, struct err *);
 /* force: kills it first when it runs. Also repairs and removes damaged pots. */
@@ -127,20 +127,18 @@ int pot_prune(struct pot_ctx *, const struct pot_prune_args *, pot_name_fn *, vo
 
 /* ---- running --------------------------------------------------------------- */
 
-enum pot_state {
-	POT_CREATED, POT_STARTING, POT_RUNNING, POT_PAUSED, POT_STOPPING, POT_STOPPED, POT_FAILED
-};
+enum pot_state { POT_CREATED, POT_STARTING, POT_RUNNING, POT_PAUSED, POT_STOPPING, POT_STOPPED, POT_FAILED };
 const char *pot_state_name(enum pot_state);
 
 struct pot_start_args {
-	bool        attach;
-	bool        snapshot; /* take one first */
-	const int  *fds;      /* three fds for the command (no log), or NULL */
+	bool attach;
+	bool snapshot;  /* take one first */
+	const int *fds; /* three fds for the command (no log), or NULL */
 };
 /* A started process that the caller watches; all fds are the caller's. */
 struct pot_process {
 	pid_t pid; /* exec: child of the caller; attach: 0 */
-	int   fd;  /* exec with tty: pty master; attach: client socket; else -1 */
+	int fd;    /* exec with tty: pty master; attach: client socket; else -1 */
 };
 /*
  * Returns when the command has been executed and poststart has run. With
@@ -154,8 +152,8 @@ int pot_start(struct pot_ctx *, const char *name, const struct pot_start_args *,
  * ended and is cleaned up; *status is its exit status (128+signal). Signal
  * numbers (bytes) read from signal_fd are sent to the pot; -1: none.
  */
-int pot_attach(struct pot_ctx *, const char *name, struct pot_process *, int out_fd, int err_fd, int signal_fd,
-    int *status, struct err *);
+int pot_attach(struct pot_ctx *, const char *name, struct pot_process *, int out_fd, int err_fd,
+    int signal_fd, int *status, struct err *);
 
 #define POT_TIMEOUT_DEFAULT (-1)
 /* Returns when it is stopped and cleaned up. timeout_ms until SIGKILL. E_STATE when not running. */
@@ -164,11 +162,11 @@ int pot_kill(struct pot_ctx *, const char *name, int sig, struct err *);
 int pot_pause(struct pot_ctx *, const char *name, bool pause, struct err *);
 
 struct pot_exit {
-	bool    known;     /* has it ever run to an end? */
-	int     status;    /* exit status, or 128 + signal */
-	int     signal;    /* 0: it exited */
+	bool known; /* has it ever run to an end? */
+	int status; /* exit status, or 128 + signal */
+	int signal; /* 0: it exited */
 	int64_t time_ns;
-	char    reason[192]; /* "" or why it failed / was interrupted */
+	char reason[192]; /* "" or why it failed / was interrupted */
 };
 /* Blocks until it does not run, then tells the last end. E_NOENT; known false: never ran. */
 int pot_wait(struct pot_ctx *, const char *name, struct pot_exit *, struct err *);
@@ -177,14 +175,15 @@ int pot_last_exit(struct pot_ctx *, const char *name, struct pot_exit *, struct 
 
 struct pot_exec_args {
 	char *const *argv;
-	char *const *env;     /* NAME=value on top of the pot's environment, NULL-terminated or NULL */
-	const char  *user;    /* "USER[:GROUP]" of the pot, NULL root */
-	const char  *workdir; /* NULL "/" */
-	bool         tty, login; /* login: argv NULL: the user's shell from the pot's passwd, else /bin/sh */
+	char *const *env;    /* NAME=value on top of the pot's environment, NULL-terminated or NULL */
+	const char *user;    /* "USER[:GROUP]" of the pot, NULL root */
+	const char *workdir; /* NULL "/" */
+	bool tty, login;     /* login: argv NULL: the user's shell from the pot's passwd, else /bin/sh */
 	unsigned short rows, cols;
-	int          fds[3];  /* without tty */
+	int fds[3]; /* without tty */
 };
-int pot_exec(struct pot_ctx *, const char *name, const struct pot_exec_args *, struct pot_process *, struct err *);
+int pot_exec(
+    struct pot_ctx *, const char *name, const struct pot_exec_args *, struct pot_process *, struct err *);
 /* Waits for an exec'ed process: *status 0..255 or 128+signal. */
 int pot_exec_wait(struct pot_process *, int *status, struct err *);
 
@@ -192,13 +191,13 @@ int pot_exec_wait(struct pot_process *, int *status, struct err *);
 
 /* What ps needs, from one small read a pot. */
 struct pot_summary {
-	char     name[64];
+	char name[64];
 	enum pot_state state;
-	char     base[128];
-	char     network[24];
-	int32_t  pid;         /* host pid of the pot's PID 1 while running, else 0 */
-	int64_t  started_ns, stopped_ns; /* 0: never */
-	int      status;      /* of the last end, -1 none */
+	char base[128];
+	char network[24];
+	int32_t pid;                    /* host pid of the pot's PID 1 while running, else 0 */
+	int64_t started_ns, stopped_ns; /* 0: never */
+	int status;                     /* of the last end, -1 none */
 };
 typedef int pot_summary_fn(void *arg, const struct pot_summary *);
 /* In order of names. Pots that a killed command left are repaired or left out on the way. */
@@ -206,31 +205,31 @@ int pot_list(struct pot_ctx *, pot_summary_fn *, void *arg, struct err *);
 
 struct pot_mount {
 	const char *source, *target;
-	bool        read_only;
+	bool read_only;
 };
 struct pot_setting {
 	const char *name, *value;
-	bool        is_default;
+	bool is_default;
 };
 struct pot_snapshot_info {
-	char     tag[128];
-	int64_t  created_ns;
+	char tag[128];
+	int64_t created_ns;
 	uint64_t size;
 };
 struct pot_info {
 	struct pot_summary summary;
-	char        id[17];
-	char        type[8], parent[64], hostname[65], dns[16], stack[8], storage[16];
-	int         level;
-	int64_t     created_ns;
-	char        command[1024];
-	char        root_fs[256];    /* where its files are, for people ("overlay pots/web") */
-	char        cgroup[192];
-	char        isolation[128];  /* "pid mount uts ipc cgroup net" */
+	char id[17];
+	char type[8], parent[64], hostname[65], dns[16], stack[8], storage[16];
+	int level;
+	int64_t created_ns;
+	char command[1024];
+	char root_fs[256]; /* where its files are, for people ("overlay pots/web") */
+	char cgroup[192];
+	char isolation[128]; /* "pid mount uts ipc cgroup net" */
 	struct pot_exit last;
 	unsigned long long runs;
-	uint64_t    own_bytes, shared_bytes, quota_bytes; /* only with POT_INFO_SIZES */
-	size_t      nenv, nhosts, nmounts, nattrs, nhooks, nsnapshots;
+	uint64_t own_bytes, shared_bytes, quota_bytes; /* only with POT_INFO_SIZES */
+	size_t nenv, nhosts, nmounts, nattrs, nhooks, nsnapshots;
 	const char *const *env, *const *hosts, *const *hooks; /* hooks: names of those set */
 	const struct pot_mount *mounts;
 	const struct pot_setting *attrs;
@@ -243,31 +242,32 @@ void pot_info_free(struct pot_info *);
 int pot_exists(struct pot_ctx *, const char *name, struct err *);
 
 struct pot_task {
-	int32_t  pid, host_pid, ppid;
+	int32_t pid, host_pid, ppid;
 	uint32_t uid;
-	char     user[64];
-	char     state;
+	char user[64];
+	char state;
 	uint64_t cpu_ns, rss;
-	int64_t  start_ns;
+	int64_t start_ns;
 	const char *comm, *args;
 };
 typedef int pot_task_fn(void *arg, const struct pot_task *);
 int pot_top(struct pot_ctx *, const char *name, pot_task_fn *, void *arg, struct err *);
 
 struct pot_log_line {
-	int64_t     time_ns;
-	char        stream;   /* 'o', 'e' */
-	bool        whole;    /* false: no newline follows */
+	int64_t time_ns;
+	char stream; /* 'o', 'e' */
+	bool whole;  /* false: no newline follows */
 	const char *text;
-	size_t      len;
+	size_t len;
 };
 struct pot_logs_args {
-	bool    follow;   /* until the pot has ended and everything was given */
+	bool follow;      /* until the pot has ended and everything was given */
 	int64_t lines;    /* last lines only, -1 all */
 	int64_t since_ns; /* 0 all */
 };
 typedef int pot_log_fn(void *arg, const struct pot_log_line *);
-int pot_logs(struct pot_ctx *, const char *name, const struct pot_logs_args *, pot_log_fn *, void *arg, struct err *);
+int pot_logs(
+    struct pot_ctx *, const char *name, const struct pot_logs_args *, pot_log_fn *, void *arg, struct err *);
 
 /* ---- snapshots ------------------------------------------------------------- */
 
@@ -302,10 +302,10 @@ int pot_mount_out(struct pot_ctx *, const char *name, const char *target, struct
  * gets the destination's. Never follows a link out of the pot. Works on
  * running and stopped pots.
  */
-int pot_copy_in(struct pot_ctx *, const char *name, const char *host_src, const char *dst, unsigned flags,
-    struct err *);
-int pot_copy_out(struct pot_ctx *, const char *name, const char *src, const char *host_dst, unsigned flags,
-    struct err *);
+int pot_copy_in(
+    struct pot_ctx *, const char *name, const char *host_src, const char *dst, unsigned flags, struct err *);
+int pot_copy_out(
+    struct pot_ctx *, const char *name, const char *src, const char *host_dst, unsigned flags, struct err *);
 
 /* ---- for the shim and the supervisor --------------------------------------- */
 

@@ -9,6 +9,7 @@
 #ifndef POT_ERR_H
 #define POT_ERR_H
 
+/* clang-format off */
 /*          code         text                   exit  http  grpc */
 #define ERR_TABLE(X)                                               \
 	X(E_OK,      "ok",                          0,  200,  0)   \
@@ -29,12 +30,13 @@
 	X(E_SYS,     "system error",                1,  500, 13)   \
 	X(E_NOEXEC,  "command cannot be executed", 126, 400,  9)   \
 	X(E_NOCMD,   "command not found",          127, 400,  9)
+/* clang-format on */
 
 enum err_code {
 #define X(code, text, exit, http, grpc) code,
 	ERR_TABLE(X)
 #undef X
-	E_COUNT
+	    E_COUNT
 };
 
 /*
@@ -43,12 +45,15 @@ enum err_code {
  * hint: what the user can do, may be empty; printed in parentheses.
  */
 struct err {
-	int  code;
-	int  sys;
+	int code;
+	int sys;
 	char msg[768];
 	char hint[256];
 };
 
-#define ERR_INIT { 0, 0, "", "" }
+#define ERR_INIT             \
+	{                    \
+		0, 0, "", "" \
+	}
 
 #endif

@@ -6,8 +6,8 @@ enum pot_event_kind { POT_EV_INFO, POT_EV_WARN, POT_EV_PROGRESS };
 
 struct pot_event {
 	enum pot_event_kind kind;
-	const char         *text;  /* one line, no newline; borrowed for the call */
-	unsigned long long  done, total; /* POT_EV_PROGRESS: bytes; total 0 when unknown */
+	const char *text;               /* one line, no newline; borrowed for the call */
+	unsigned long long done, total; /* POT_EV_PROGRESS: bytes; total 0 when unknown */
 };
 
 /* fn may be NULL: nothing is told. */

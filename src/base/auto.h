@@ -11,25 +11,30 @@
 #include <unistd.h>
 
 /* Defines auto_NAME(), to be used as  AUTO(NAME) type v = bad;  */
-#define DEFINE_AUTO(name, type, bad, release)          \
-	static inline void auto_##name(type *p)        \
-	{                                              \
-		if (*p != (bad))                       \
-			release(*p);                   \
+#define DEFINE_AUTO(name, type, bad, release)   \
+	static inline void auto_##name(type *p) \
+	{                                       \
+		if (*p != (bad))                \
+			release(*p);            \
 	}
 #define AUTO(name) __attribute__((cleanup(auto_##name)))
 
 /* For structs with init/fini: AUTO_FINI(buf) struct buf b = BUF_INIT(…); */
-#define DEFINE_AUTO_FINI(name, type)                   \
-	static inline void auto_fini_##name(type *p)   \
-	{                                              \
-		name##_fini(p);                        \
+#define DEFINE_AUTO_FINI(name, type)                 \
+	static inline void auto_fini_##name(type *p) \
+	{                                            \
+		name##_fini(p);                      \
 	}
 #define AUTO_FINI(name) __attribute__((cleanup(auto_fini_##name)))
 
-#define take(v, bad) __extension__({ __typeof__(v) v_ = (v); (v) = (bad); v_; })
-#define take_fd(v)   take(v, -1)
-#define take_ptr(v)  take(v, NULL)
+#define take(v, bad)                    \
+	__extension__({                 \
+		__typeof__(v) v_ = (v); \
+		(v) = (bad);            \
+		v_;                     \
+	})
+#define take_fd(v) take(v, -1)
+#define take_ptr(v) take(v, NULL)
 
 /* close() that keeps errno; fd -1 is allowed. */
 void fd_close(int fd);

@@ -14,12 +14,15 @@
 #include "base/err.h"
 
 struct buf {
-	char  *data; /* NUL-terminated whenever not NULL */
+	char *data; /* NUL-terminated whenever not NULL */
 	size_t len, cap, max;
-	bool   failed;
+	bool failed;
 };
 
-#define BUF_INIT(maximum) { NULL, 0, 0, (maximum), false }
+#define BUF_INIT(maximum)                    \
+	{                                    \
+		NULL, 0, 0, (maximum), false \
+	}
 
 void buf_init(struct buf *, size_t max);
 void buf_fini(struct buf *); /* wipes, frees; the object may be used again */
@@ -31,7 +34,7 @@ void buf_reset(struct buf *); /* empties, keeps the memory, clears failed */
 /* 0, or E_LIMIT naming `what` when the maximum was passed, or E_NOMEM. */
 int buf_check(const struct buf *, const char *what, struct err *) MUST_CHECK;
 const char *buf_cstr(const struct buf *); /* "" when empty; borrowed */
-char *buf_take(struct buf *); /* caller frees; NULL if failed; never NULL when empty and fine */
+char *buf_take(struct buf *);             /* caller frees; NULL if failed; never NULL when empty and fine */
 
 DEFINE_AUTO_FINI(buf, struct buf)
 
@@ -39,14 +42,17 @@ DEFINE_AUTO_FINI(buf, struct buf)
 struct strv {
 	char **v;
 	size_t n, cap, max;
-	bool   failed;
+	bool failed;
 };
 
-#define STRV_INIT(maximum) { NULL, 0, 0, (maximum), false }
+#define STRV_INIT(maximum)                   \
+	{                                    \
+		NULL, 0, 0, (maximum), false \
+	}
 
 void strv_fini(struct strv *);
-void strv_add(struct strv *, const char *);             /* copies */
-void strv_addn(struct strv *, const char *, size_t);    /* copies n bytes */
+void strv_add(struct strv *, const char *);          /* copies */
+void strv_addn(struct strv *, const char *, size_t); /* copies n bytes */
 void strv_fmt(struct strv *, const char *fmt, ...) PRINTF(2, 3);
 void strv_remove(struct strv *, size_t index);
 void strv_clear(struct strv *);

@@ -11,7 +11,7 @@
 #include <pot/err.h>
 
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define MUST_CHECK   __attribute__((warn_unused_result))
+#define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Sets code, message and clears the hint; returns -code. */
 int err_set(struct err *, enum err_code, const char *fmt, ...) PRINTF(3, 4);

@@ -11,6 +11,7 @@
 void event_info(const struct pot_events *, const char *fmt, ...) PRINTF(2, 3);
 void event_warn(const struct pot_events *, const char *fmt, ...) PRINTF(2, 3);
 /* total 0: unknown. The unit is bytes. */
-void event_progress(const struct pot_events *, const char *what, unsigned long long done, unsigned long long total);
+void event_progress(
+    const struct pot_events *, const char *what, unsigned long long done, unsigned long long total);
 
 #endif

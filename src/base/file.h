@@ -51,7 +51,7 @@ int tree_usage(int dirfd, const char *name, uint64_t *bytes, struct err *) MUST_
  * reflinks where the file system has them. Sockets are skipped; devices are
  * copied only with TREE_COPY_DEVICES.
  */
-#define TREE_COPY_MERGE   1u /* an existing directory is merged into, files are replaced */
+#define TREE_COPY_MERGE 1u /* an existing directory is merged into, files are replaced */
 #define TREE_COPY_DEVICES 2u
 int tree_copy(int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags,
     struct err *) MUST_CHECK;

@@ -17,10 +17,13 @@ struct kv_pair {
 };
 struct kv {
 	struct kv_pair *v;
-	size_t          n, cap;
+	size_t n, cap;
 };
 
-#define KV_INIT     { NULL, 0, 0 }
+#define KV_INIT            \
+	{                  \
+		NULL, 0, 0 \
+	}
 #define KV_FILE_MAX (1024 * 1024)
 
 void kv_fini(struct kv *);

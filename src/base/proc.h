@@ -19,18 +19,20 @@
 struct proc_spec {
 	const char *const *argv;
 	const char *const *envp;
-	int         fd_in, fd_out, fd_err; /* -1: /dev/null for in; out and err captured */
-	struct buf *out;        /* captured stdout (NULL: discarded when fd_out is -1) */
-	struct buf *err;        /* captured stderr, last 4 KiB end up in the message on failure */
-	const char *cwd;        /* NULL: "/" */
-	int         timeout_ms; /* -1 none; over it the group is killed: E_TIMEOUT */
-	int         pass_fd;    /* one extra fd kept open under its own number, or -1 */
-	bool        own_ns;     /* Linux: own mount and pid namespace, so that a kill takes
+	int fd_in, fd_out, fd_err;   /* -1: /dev/null for in; out and err captured */
+	struct buf *out;             /* captured stdout (NULL: discarded when fd_out is -1) */
+	struct buf *err;             /* captured stderr, last 4 KiB end up in the message on failure */
+	const char *cwd;             /* NULL: "/" */
+	int timeout_ms;              /* -1 none; over it the group is killed: E_TIMEOUT */
+	int pass_fd;                 /* one extra fd kept open under its own number, or -1 */
+	bool own_ns;                 /* Linux: own mount and pid namespace, so that a kill takes
 	                           every descendant and every mount of the program with it */
 	const volatile bool *cancel; /* becomes true (signal handler): kill, E_INTR; may be NULL */
 };
-#define PROC_SPEC_INIT \
-	{ NULL, NULL, -1, -1, -1, NULL, NULL, NULL, -1, -1, false, NULL }
+#define PROC_SPEC_INIT                                                        \
+	{                                                                     \
+		NULL, NULL, -1, -1, -1, NULL, NULL, NULL, -1, -1, false, NULL \
+	}
 
 /*
  * Runs to the end. 0 when it exited 0. E_NOCMD / E_NOEXEC when exec failed,
@@ -44,11 +46,11 @@ int proc_finish(pid_t, const char *argv0, int *status, struct err *) MUST_CHECK;
 
 /* A process for ever: pid and the kernel's start time of it (Linux: field 22 of stat, in ticks). */
 struct proc_id {
-	int32_t  pid;
+	int32_t pid;
 	uint64_t start;
 };
 int proc_id_get(pid_t, struct proc_id *, struct err *) MUST_CHECK; /* E_NOENT */
-bool proc_id_alive(const struct proc_id *); /* false for zombies too */
+bool proc_id_alive(const struct proc_id *);                        /* false for zombies too */
 /* Waits until it is gone, at most ms (-1 for ever): 0 or E_TIMEOUT. Event, no polling. */
 int proc_id_wait(const struct proc_id *, int ms, struct err *) MUST_CHECK;
 /* Signals exactly this process: 0, E_NOENT when it is gone. */

@@ -25,7 +25,7 @@ void text_time_print(int64_t ns, bool fraction, char out[static TEXT_TIME_LEN]);
 void text_size_print(uint64_t, char out[static TEXT_SIZE_LEN]); /* "170.3M" */
 #define TEXT_AGE_LEN 16
 void text_age_print(int64_t ns, char out[static TEXT_AGE_LEN]); /* "3m12s" */
-int64_t text_now_ns(void);       /* CLOCK_REALTIME */
+int64_t text_now_ns(void);                                      /* CLOCK_REALTIME */
 int64_t text_monotonic_ms(void);
 
 /*

@@ -18,10 +18,10 @@
 
 /* Who runs: numbers only; model/passwd.h turned names into them. */
 struct iso_user {
-	uid_t        uid;
-	gid_t        gid;
+	uid_t uid;
+	gid_t gid;
 	const gid_t *groups;
-	size_t       ngroups;
+	size_t ngroups;
 };
 
 /* Where stdin, stdout and stderr of the main process go. */
@@ -37,48 +37,51 @@ enum iso_io {
  * missing; dir says whether it is a directory.
  */
 struct iso_mount {
-	int         fd;
+	int fd;
 	const char *target;
-	bool        dir;
+	bool dir;
 };
 
 /* Everything is borrowed until iso_spawn returns. */
 struct iso_spec {
-	const char *name;      /* of the pot; process titles, cgroup leaf */
+	const char *name; /* of the pot; process titles, cgroup leaf */
 	const char *hostname;
-	int         root_fd;   /* detached mount of the root */
+	int root_fd;                    /* detached mount of the root */
 	const struct iso_mount *mounts; /* in this order, after /proc /sys /dev */
-	size_t      nmounts;
-	char *const *argv;     /* argv[0] without slash: PATH of envp, inside the root */
+	size_t nmounts;
+	char *const *argv; /* argv[0] without slash: PATH of envp, inside the root */
 	char *const *envp;
 	struct iso_user user;
-	const char *workdir;   /* absolute, inside; NULL "/" */
-	bool        own_net;   /* a network namespace with lo up and nothing else */
-	bool        direct_init; /* argv runs as PID 1 itself (an init system) */
-	bool        persistent;  /* PID 1 stays when the main process has ended */
-	const char *cgroup;    /* from iso_cgroup_make, or NULL */
+	const char *workdir; /* absolute, inside; NULL "/" */
+	bool own_net;        /* a network namespace with lo up and nothing else */
+	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
+	bool persistent;     /* PID 1 stays when the main process has ended */
+	const char *cgroup;  /* from iso_cgroup_make, or NULL */
 
 	enum iso_io io;
-	int         fds[3];    /* ISO_IO_FDS */
+	int fds[3]; /* ISO_IO_FDS */
 
 	/* For the shim. */
 	const char *shim_path; /* the program */
-	uint64_t    run_id;
-	int         state_fd;  /* the state file, locked: the shim's copy keeps the lock (alive) */
-	int         log_dirfd; /* where log, log.1 … stand (ISO_IO_LOG, ISO_IO_ATTACH) */
-	uint64_t    log_max;   /* bytes of one file */
-	unsigned    log_files; /* how many, at least 1 */
+	uint64_t run_id;
+	int state_fd;              /* the state file, locked: the shim's copy keeps the lock (alive) */
+	int log_dirfd;             /* where log, log.1 … stand (ISO_IO_LOG, ISO_IO_ATTACH) */
+	uint64_t log_max;          /* bytes of one file */
+	unsigned log_files;        /* how many, at least 1 */
 	char *const *cleanup_argv; /* executed by the shim at the end (absolute argv[0]) */
 };
 
 /* What iso_spawn made. */
 struct iso_child {
 	struct proc_id shim, init; /* as the host sees them */
-	int gate_fd;   /* closing it without iso_release ends the pot */
-	int status_fd; /* set-up and exec failures come here */
-	int client_fd; /* ISO_IO_ATTACH: frames of model/shimproto.h; else -1 */
+	int gate_fd;               /* closing it without iso_release ends the pot */
+	int status_fd;             /* set-up and exec failures come here */
+	int client_fd;             /* ISO_IO_ATTACH: frames of model/shimproto.h; else -1 */
 };
-#define ISO_CHILD_INIT { { 0, 0 }, { 0, 0 }, -1, -1, -1 }
+#define ISO_CHILD_INIT                         \
+	{                                      \
+		{ 0, 0 }, { 0, 0 }, -1, -1, -1 \
+	}
 
 /*
  * Makes shim and PID 1 with everything set up and the command not yet
@@ -96,7 +99,7 @@ void iso_child_fini(struct iso_child *); /* closes fds only */
 /* A running pot, for the calls below: from the pot's state. */
 struct iso_ref {
 	struct proc_id init;
-	const char    *cgroup; /* or NULL */
+	const char *cgroup; /* or NULL */
 };
 
 int iso_signal(const struct iso_ref *, int sig, struct err *) MUST_CHECK;
@@ -110,27 +113,28 @@ struct iso_exec_spec {
 	char *const *envp;
 	struct iso_user user;
 	const char *workdir; /* NULL "/" */
-	bool        tty;
+	bool tty;
 	unsigned short rows, cols; /* with tty, 0 leaves the default */
-	int         fds[3];
+	int fds[3];
 };
 /* *pid is a child of the caller. E_NOCMD, E_NOEXEC, E_STATE when the pot has just ended. */
-int iso_exec(const struct iso_ref *, const struct iso_exec_spec *, pid_t *pid, int *pty, struct err *) MUST_CHECK;
+int iso_exec(
+    const struct iso_ref *, const struct iso_exec_spec *, pid_t *pid, int *pty, struct err *) MUST_CHECK;
 
 /* The root directory as the pot sees it (with its mounts), as an O_PATH fd. */
 int iso_root(const struct iso_ref *, struct err *) MUST_CHECK;
 
 /* One process of a pot, for top. */
 struct iso_task {
-	int32_t  pid;      /* inside */
-	int32_t  host_pid;
-	int32_t  ppid;     /* inside; 0 none */
-	uint32_t uid;      /* inside */
-	char     state;
+	int32_t pid; /* inside */
+	int32_t host_pid;
+	int32_t ppid; /* inside; 0 none */
+	uint32_t uid; /* inside */
+	char state;
 	uint64_t cpu_ns, rss;
-	int64_t  start_ns; /* since the epoch */
-	char     comm[64]; /* escaped */
-	char     args[512]; /* escaped, blanks between, "" for a kernel-emptied line */
+	int64_t start_ns; /* since the epoch */
+	char comm[64];    /* escaped */
+	char args[512];   /* escaped, blanks between, "" for a kernel-emptied line */
 };
 typedef int iso_task_fn(void *arg, const struct iso_task *);
 int iso_tasks(const struct iso_ref *, iso_task_fn *, void *arg, struct err *) MUST_CHECK;
@@ -156,10 +160,10 @@ int iso_cgroup_remove(const char *cgroup, struct err *) MUST_CHECK;
 /* One row per kernel feature for doctor: 1 there, 0 missing (why filled). */
 struct iso_feature {
 	const char *name, *needed_for, *remedy;
-	bool        required;
+	bool required;
 	int (*probe)(struct buf *why);
 };
 extern const struct iso_feature iso_features[];
-extern const size_t             iso_nfeatures;
+extern const size_t iso_nfeatures;
 
 #endif

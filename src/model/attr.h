@@ -12,19 +12,19 @@
 
 enum attr_type { ATTR_BOOL, ATTR_UINT, ATTR_STRING, ATTR_DURATION, ATTR_SIGNAL };
 #define ATTR_READONLY 1u /* set by pot itself */
-#define ATTR_LINUX    2u /* has an effect on Linux */
-#define ATTR_FREEBSD  4u
+#define ATTR_LINUX 2u    /* has an effect on Linux */
+#define ATTR_FREEBSD 4u
 
 struct attr {
-	const char    *name;    /* "start-at-boot" */
-	const char    *key;     /* in the pot's file: "pot.attr.start-at-boot" */
+	const char *name; /* "start-at-boot" */
+	const char *key;  /* in the pot's file: "pot.attr.start-at-boot" */
 	enum attr_type type;
-	const char    *def;     /* "NO", "10", "" */
-	unsigned       flags;
-	const char    *summary;
+	const char *def; /* "NO", "10", "" */
+	unsigned flags;
+	const char *summary;
 };
 extern const struct attr attr_table[];
-extern const size_t      attr_count;
+extern const size_t attr_count;
 
 /* NULL when unknown (E_INVAL with the nearest name as hint). */
 const struct attr *attr_find(const char *name, struct err *);

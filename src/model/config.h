@@ -13,12 +13,12 @@
 enum config_type { CONFIG_STRING, CONFIG_UINT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_BOOL, CONFIG_CHOICE };
 
 struct config_key {
-	const char      *name;    /* "log_max_size" */
-	const char      *classic; /* "POT_ZFS_ROOT", or NULL */
+	const char *name;    /* "log_max_size" */
+	const char *classic; /* "POT_ZFS_ROOT", or NULL */
 	enum config_type type;
-	const char      *def;
-	const char      *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay" */
-	const char      *summary;
+	const char *def;
+	const char *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay" */
+	const char *summary;
 };
 /*
  * storage (choice auto|zfs|btrfs|overlay, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
@@ -26,7 +26,7 @@ struct config_key {
  * network_stack (POT_NETWORK_STACK), mmdebstrap (program), mirror
  */
 extern const struct config_key config_keys[];
-extern const size_t            config_nkeys;
+extern const size_t config_nkeys;
 
 struct config; /* immutable once loaded */
 
@@ -35,7 +35,7 @@ int config_load(struct config **, const char *path, struct err *) MUST_CHECK;
 void config_free(struct config *);
 /* Borrowed; never NULL for a key of the table; asserts on any other name. */
 const char *config_get(const struct config *, const char *name);
-uint64_t config_uint(const struct config *, const char *name);     /* UINT, SIZE, BOOL */
+uint64_t config_uint(const struct config *, const char *name); /* UINT, SIZE, BOOL */
 int64_t config_duration_ms(const struct config *, const char *name);
 /* "default", or "FILE:LINE". */
 const char *config_origin(const struct config *, const char *name);

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 struct logline {
-	int64_t     time_ns;
-	char        stream; /* 'o' or 'e' */
-	bool        whole;  /* ends a line */
-	const char *text;   /* borrowed from the input, not NUL-terminated, without newline */
-	size_t      len;
+	int64_t time_ns;
+	char stream;      /* 'o' or 'e' */
+	bool whole;       /* ends a line */
+	const char *text; /* borrowed from the input, not NUL-terminated, without newline */
+	size_t len;
 };
 /* One record without its newline. false when it is not one. */
 bool logline_parse(const char *record, size_t len, struct logline *);

@@ -13,18 +13,18 @@
 #define PASSWD_GROUPS_MAX 64
 
 struct passwd_user {
-	uid_t  uid;
-	gid_t  gid;
-	gid_t  groups[PASSWD_GROUPS_MAX];
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[PASSWD_GROUPS_MAX];
 	size_t ngroups;
-	char   name[64];  /* "" when only a number is known */
-	char   home[256]; /* "/" when not known or not absolute */
-	char   shell[256]; /* "" when not known */
+	char name[64];   /* "" when only a number is known */
+	char home[256];  /* "/" when not known or not absolute */
+	char shell[256]; /* "" when not known */
 };
 
 /* passwd, group: file contents ("" when absent). spec NULL or "": root (0:0, looked up). */
-int passwd_lookup(const char *passwd, const char *group, const char *spec, struct passwd_user *, struct err *)
-    MUST_CHECK;
+int passwd_lookup(
+    const char *passwd, const char *group, const char *spec, struct passwd_user *, struct err *) MUST_CHECK;
 /* The name of uid in passwd, or NULL; copied to out. */
 const char *passwd_name(const char *passwd, uid_t, char out[static 64]);
 

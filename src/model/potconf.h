@@ -15,16 +15,19 @@
 extern const char *const potconf_networks[]; /* NULL-terminated */
 
 struct potconf_mount {
-	char *source;  /* absolute host directory or file */
-	char *target;  /* absolute, inside */
-	bool  ro;
+	char *source; /* absolute host directory or file */
+	char *target; /* absolute, inside */
+	bool ro;
 };
 
 struct potconf {
-	struct kv kv;  /* the file; everything below is parsed from it or printed to it */
+	struct kv kv; /* the file; everything below is parsed from it or printed to it */
 };
 
-#define POTCONF_INIT { KV_INIT }
+#define POTCONF_INIT    \
+	{               \
+		KV_INIT \
+	}
 
 void potconf_fini(struct potconf *);
 int potconf_parse(struct potconf *, const char *text, size_t len, const char *what, struct err *) MUST_CHECK;
@@ -32,21 +35,21 @@ int potconf_parse(struct potconf *, const char *text, size_t len, const char *wh
 /* Plain keys. Getters give the default where the key is missing. */
 const char *potconf_get(const struct potconf *, const char *key, const char *def);
 int potconf_set(struct potconf *, const char *key, const char *value, struct err *) MUST_CHECK;
-#define PC_VERSION  "pot.version"
-#define PC_ID       "pot.id"        /* 16 hex digits, made once, kept by rename */
-#define PC_BASE     "pot.base"
-#define PC_PARENT   "pot.potbase"   /* the pot it was cloned from, or "" */
-#define PC_TYPE     "pot.type"      /* single | multi */
-#define PC_LEVEL    "pot.level"
-#define PC_DNS      "pot.dns"       /* inherit | off | custom (file resolv.conf beside) */
-#define PC_CMD      "pot.cmd"       /* one line, split by text_split */
+#define PC_VERSION "pot.version"
+#define PC_ID "pot.id" /* 16 hex digits, made once, kept by rename */
+#define PC_BASE "pot.base"
+#define PC_PARENT "pot.potbase" /* the pot it was cloned from, or "" */
+#define PC_TYPE "pot.type"      /* single | multi */
+#define PC_LEVEL "pot.level"
+#define PC_DNS "pot.dns" /* inherit | off | custom (file resolv.conf beside) */
+#define PC_CMD "pot.cmd" /* one line, split by text_split */
 #define PC_HOSTNAME "host.hostname"
-#define PC_NETWORK  "network_type"
-#define PC_STACK    "pot.stack"
-#define PC_CREATED  "pot.created"   /* RFC 3339 */
-#define PC_ENV      "pot.env"       /* repeated NAME=value */
-#define PC_HOSTS    "pot.hosts"     /* repeated "ADDRESS NAME" */
-#define PC_MOUNT    "pot.mount"     /* repeated, text_join of SOURCE TARGET [ro] */
+#define PC_NETWORK "network_type"
+#define PC_STACK "pot.stack"
+#define PC_CREATED "pot.created" /* RFC 3339 */
+#define PC_ENV "pot.env"         /* repeated NAME=value */
+#define PC_HOSTS "pot.hosts"     /* repeated "ADDRESS NAME" */
+#define PC_MOUNT "pot.mount"     /* repeated, text_join of SOURCE TARGET [ro] */
 
 /* Attribute with its default. */
 const char *potconf_attr(const struct potconf *, const char *attr_name);

@@ -15,25 +15,25 @@
 enum {
 	SHIM_FD_STATE = 3, /* state file; its lock means "alive" */
 	SHIM_FD_LOGDIR = 4,
-	SHIM_FD_OUT = 5,   /* read end; stdout, or both when SHIM_FD_ERR is closed */
+	SHIM_FD_OUT = 5, /* read end; stdout, or both when SHIM_FD_ERR is closed */
 	SHIM_FD_ERR = 6,
 	SHIM_FD_CLIENT = 7, /* SOCK_SEQPACKET */
-	SHIM_FD_MNTNS = 8  /* held so that the exit is told before the mounts go */
+	SHIM_FD_MNTNS = 8   /* held so that the exit is told before the mounts go */
 };
 
 /* fds of `init`; 0, 1, 2 are the main process's. */
 enum {
-	INIT_FD_GATE = 3,   /* one byte opens it, end of file ends the pot */
-	INIT_FD_STATUS = 4  /* close-on-exec; struct shim_failure when exec failed */
+	INIT_FD_GATE = 3,  /* one byte opens it, end of file ends the pot */
+	INIT_FD_STATUS = 4 /* close-on-exec; struct shim_failure when exec failed */
 };
 
 /* FLAGS of `init`: letters, or "-". */
 #define INIT_FLAG_PERSISTENT 'p'
 
 struct shim_failure {
-	int32_t  sys;      /* errno */
-	uint32_t step;     /* enum iso_step of isolation/linux, or SHIM_STEP_EXEC */
-	char     what[248]; /* path or name, NUL-terminated */
+	int32_t sys;    /* errno */
+	uint32_t step;  /* enum iso_step of isolation/linux, or SHIM_STEP_EXEC */
+	char what[248]; /* path or name, NUL-terminated */
 };
 #define SHIM_STEP_EXEC 0xffffffffu
 
@@ -42,21 +42,21 @@ struct shim_failure {
  * the engine (engine/state.c). Numbers in host byte order: the file never
  * leaves the machine.
  */
-#define STATE_SLOT_SIZE  1024
-#define STATE_EXIT_OFF   1024
-#define STATE_RING_OFF   2048
+#define STATE_SLOT_SIZE 1024
+#define STATE_EXIT_OFF 1024
+#define STATE_RING_OFF 2048
 #define STATE_RING_SLOTS 6
-#define STATE_FILE_SIZE  (STATE_RING_OFF + STATE_RING_SLOTS * STATE_SLOT_SIZE)
+#define STATE_FILE_SIZE (STATE_RING_OFF + STATE_RING_SLOTS * STATE_SLOT_SIZE)
 
 #define SHIM_EXIT_MAGIC 0x54584550u /* "PEXT" */
 struct shim_exit {
 	uint32_t magic, version; /* version 1 */
 	uint64_t run_id;
-	int32_t  wait_status;    /* of PID 1, as waitpid(2) gives it */
-	uint32_t flags;          /* 0 */
-	int64_t  time_ns;        /* since the epoch */
-	uint64_t log_lost;       /* bytes of output that could not be kept (full disk) */
-	uint32_t zero, crc;      /* CRC-32 (IEEE) of all bytes before */
+	int32_t wait_status; /* of PID 1, as waitpid(2) gives it */
+	uint32_t flags;      /* 0 */
+	int64_t time_ns;     /* since the epoch */
+	uint64_t log_lost;   /* bytes of output that could not be kept (full disk) */
+	uint32_t zero, crc;  /* CRC-32 (IEEE) of all bytes before */
 };
 
 static inline uint32_t
@@ -74,10 +74,10 @@ shim_crc32(const void *data, unsigned long len)
 }
 
 /* Frames to an attached client: one type byte, then the payload (at most SHIM_FRAME_MAX). */
-#define SHIM_FRAME_OUT  'o' /* bytes for stdout */
-#define SHIM_FRAME_ERR  'e'
+#define SHIM_FRAME_OUT 'o' /* bytes for stdout */
+#define SHIM_FRAME_ERR 'e'
 #define SHIM_FRAME_EXIT 'x' /* struct shim_exit; the socket is closed when clean-up is done */
-#define SHIM_FRAME_MAX  16384
+#define SHIM_FRAME_MAX 16384
 
 /*
  * A line of the log: "SECONDS.NANOSECONDS SF TEXT\n", the time with nine

@@ -28,21 +28,21 @@ enum stor_kind { STOR_BASE, STOR_POT, STOR_IMAGE };
 
 struct stor_fs {
 	enum stor_kind kind;
-	const char    *name;
+	const char *name;
 };
 
 struct stor_info {
-	char     name[STOR_NAME_MAX + 1];
-	uint64_t own;     /* bytes only this one holds */
-	uint64_t shared;  /* bytes it shows but shares with others; 0 when not known */
-	uint64_t quota;   /* bytes, 0 none */
-	int64_t  created; /* ns since the epoch */
+	char name[STOR_NAME_MAX + 1];
+	uint64_t own;    /* bytes only this one holds */
+	uint64_t shared; /* bytes it shows but shares with others; 0 when not known */
+	uint64_t quota;  /* bytes, 0 none */
+	int64_t created; /* ns since the epoch */
 };
 
 struct stor_snap {
-	char     tag[STOR_NAME_MAX + 1];
-	uint64_t size;    /* bytes freed by removing it, as far as the mechanism tells */
-	int64_t  created; /* ns since the epoch; lists are in this order, ties by order of making */
+	char tag[STOR_NAME_MAX + 1];
+	uint64_t size;   /* bytes freed by removing it, as far as the mechanism tells */
+	int64_t created; /* ns since the epoch; lists are in this order, ties by order of making */
 };
 
 /* Callbacks of lists: non-zero stops the walk and is returned. */
@@ -50,15 +50,15 @@ typedef int stor_info_fn(void *arg, const struct stor_info *);
 typedef int stor_snap_fn(void *arg, const struct stor_snap *);
 
 /* Capabilities. */
-#define STOR_CAP_QUOTA   1u /* .quota works */
-#define STOR_CAP_IDMAP   2u /* the root can be id-mapped */
-#define STOR_CAP_SEND    4u /* has native streams */
+#define STOR_CAP_QUOTA 1u /* .quota works */
+#define STOR_CAP_IDMAP 2u /* the root can be id-mapped */
+#define STOR_CAP_SEND 4u  /* has native streams */
 
 struct stor; /* an opened installation */
 
 struct stor_params {
-	const char *mechanism; /* "zfs", "btrfs", "overlay", "fake" */
-	const char *zfs_root;  /* zfs: parent dataset, e.g. "tank/pot"; else NULL */
+	const char *mechanism;  /* "zfs", "btrfs", "overlay", "fake" */
+	const char *zfs_root;   /* zfs: parent dataset, e.g. "tank/pot"; else NULL */
 	const char *btrfs_root; /* btrfs: directory on a btrfs, NULL: <root>/storage */
 };
 
@@ -119,12 +119,12 @@ struct stor_ops {
 
 struct stor {
 	const struct stor_ops *ops;
-	char       *dir;     /* the installation's directory */
-	int         dirfd;   /* <root>/storage, made by stor_init */
-	unsigned    caps;
-	char       *zfs_root;
-	char       *btrfs_root;
-	void       *priv;
+	char *dir; /* the installation's directory */
+	int dirfd; /* <root>/storage, made by stor_init */
+	unsigned caps;
+	char *zfs_root;
+	char *btrfs_root;
+	void *priv;
 };
 
 extern const struct stor_ops *const stor_table[]; /* best first, NULL at the end; fake only in tests */
@@ -148,7 +148,8 @@ int stor_snapshot(struct stor *, struct stor_fs, const char *tag, struct err *) 
 int stor_snap_destroy(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int stor_rollback(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int stor_snap_list(struct stor *, struct stor_fs, stor_snap_fn *, void *, struct err *) MUST_CHECK;
-int stor_clone(struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *) MUST_CHECK;
+int stor_clone(
+    struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *) MUST_CHECK;
 int stor_list(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *, struct err *) MUST_CHECK;
 int stor_usage(struct stor *, struct stor_fs, struct stor_info *, struct err *) MUST_CHECK;
 int stor_quota(struct stor *, struct stor_fs, uint64_t bytes, struct err *) MUST_CHECK;
