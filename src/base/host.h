@@ -1,0 +1,21 @@
+/* Facts about the machine and this program that each system tells in its own way. */
+#ifndef BASE_HOST_H
+#define BASE_HOST_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define HOST_BOOT_ID_LEN 16
+
+/* The same bytes until the machine is restarted, others afterwards. */
+int host_boot_id(uint8_t out[static HOST_BOOT_ID_LEN], struct err *) MUST_CHECK;
+/* Absolute path of the running program (size at least PATH_MAX). */
+int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
+
+/* Where an installation stands when nobody says otherwise. */
+const char *host_default_root(void);   /* "/var/lib/pot" */
+const char *host_default_config(void); /* "/etc/pot/pot.conf" */
+const char *host_libexec(void);        /* configured at build: PREFIX/libexec/pot */
+
+#endif
