@@ -1,5 +1,5 @@
 /*
- * The node's configuration file pot.conf (libucl; the classic POT_KEY=value
+ * The node's configuration file pot.conf (libconfuse; the classic POT_KEY=value
  * lines are read too): a table of keys, their types, defaults, classic names
  * and one-line texts. Unknown keys, wrong types and syntax errors are
  * reported as "FILE:LINE:COLUMN: why".
