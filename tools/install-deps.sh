@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs the Debian packages that building, the demo, the tests or the
+# benchmarks need. Asks dpkg first, so that it is quick and works offline when
+# everything is there. Starts nothing: a daemon that a package starts by itself
+# is stopped and disabled again.
+#
+#   install-deps.sh build|demo|test|bench
+set -eu
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+
+build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev
+	libbtrfsutil-dev libcmocka-dev musl-tools"
+demo="mmdebstrap debian-archive-keyring ca-certificates util-linux"
+test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
+	python3-pip mandoc xz-utils zstd strace"
+bench="hyperfine crun runc podman systemd-container busybox-static strace"
+
+set_name=${1-build}
+case $set_name in
+build) packages=$build ;;
+demo) packages="$build $demo" ;;
+test) packages="$build $demo $test" ;;
+bench) packages="$build $demo $bench" ;;
+*)
+	echo "usage: ${0##*/} build|demo|test|bench" >&2
+	exit 2
+	;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "${0##*/}: not a Debian system: install yourself what these packages hold:" $packages >&2
+	exit 0
+fi
+
+# A package that another one provides (pkgconf for pkg-config) counts.
+is_installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ||
+		dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null |
+		grep -qE "^installed (.*, )?$1( |,|\$)"
+}
+
+missing=
+for p in $packages; do
+	is_installed "$p" || missing="$missing $p"
+done
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "${0##*/}: missing:$missing (run as root: sudo tools/${0##*/} $set_name)" >&2
+		exit 1
+	fi
+	echo "installing:$missing"
+	DEBIAN_FRONTEND=noninteractive
+	export DEBIAN_FRONTEND
+	zfs_was=$(pidof zfs-fuse || true)
+	# Old package lists name versions that the mirrors no longer have: try, update, try again.
+	# shellcheck disable=SC2086
+	apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+		apt-get update -q
+		apt-get install -y -q --no-install-recommends $missing
+	}
+	case " $missing " in
+	*" zfs-fuse "*)
+		# The tests run their own daemon on their own pool; nobody asked for one on the host.
+		if [ -z "$zfs_was" ]; then
+			service zfs-fuse stop >/dev/null 2>&1 || true
+			update-rc.d zfs-fuse disable >/dev/null 2>&1 || true
+			pid=$(pidof zfs-fuse || true)
+			[ -z "$pid" ] || kill $pid
+		fi
+		;;
+	esac
+fi
+
+# The cross compiler for FreeBSD has no Debian package.
+if [ "$set_name" = test ] && ! python3 -c 'import ziglang' 2>/dev/null &&
+    [ ! -d "$here/build/cache/ziglang/ziglang" ]; then
+	echo "installing: ziglang (into build/cache)"
+	/usr/bin/python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore \
+		--target "$here/build/cache/ziglang" ziglang
+fi
