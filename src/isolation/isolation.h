@@ -56,7 +56,7 @@ struct iso_spec {
 	bool own_net;        /* a network namespace with lo up and nothing else */
 	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
 	bool persistent;     /* PID 1 stays when the main process has ended */
-	const char *cgroup;  /* from iso_cgroup_make, or NULL */
+	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
 
 	enum iso_io io;
 	int fds[3]; /* ISO_IO_FDS */
@@ -147,13 +147,17 @@ int iso_mount_into(const struct iso_ref *, const struct iso_mount *, struct err 
 int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) MUST_CHECK;
 
 /*
- * cgroups. The returned path names hierarchy and group ("v2:/pot/web",
- * "freezer:/pot/web") and is all that later calls need, from any process.
+ * cgroups. The path names hierarchy and group ("v2:/pot/web", "freezer:/pot/web")
+ * and is all that later calls need, from any process. It is told before the
+ * group is made, so that the engine can journal it first.
  * parent: configured path, or NULL: the group this process is in.
  * prefix: the installation's own group below it ("pot", "pot-1a2b3c4d").
+ * E_LIMIT when it is longer than ISO_CGROUP_MAX.
  */
-int iso_cgroup_make(const char *parent, const char *prefix, const char *name, char out[static ISO_CGROUP_MAX],
+int iso_cgroup_path(const char *parent, const char *prefix, const char *name, char out[static ISO_CGROUP_MAX],
     struct err *) MUST_CHECK;
+/* Makes it and the prefix group; an existing empty one is fine. */
+int iso_cgroup_make(const char *cgroup, struct err *) MUST_CHECK;
 /* Removes the group and the prefix group when that is empty. Absent is fine. */
 int iso_cgroup_remove(const char *cgroup, struct err *) MUST_CHECK;
 
