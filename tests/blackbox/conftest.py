@@ -1,0 +1,207 @@
+"""Fixtures of the black-box tests: see lab.py for what they hand out.
+
+  pot    the program without an installation
+  node   an installation on each storage in turn (overlay, btrfs, zfs), with the base "box"
+  onode  the same on overlay only: for what no storage changes
+  debian a node with a Debian base "bookworm" (overlay)
+
+Every test gets back a node without pots and is failed when it left a process, a cgroup, a mount or a loop device.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import lab  # noqa: E402
+
+CONFORMANCE = os.path.join(lab.TREE, "tests", "conformance")
+STORAGES = ("overlay", "btrfs", "zfs")
+
+
+def pytest_sessionstart(session):
+    if os.getuid() != 0:
+        raise pytest.UsageError("pots need root: sudo make test")
+    if os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt"):
+        raise pytest.UsageError("run me in a mount namespace of my own: sudo tools/test_all.py, or "
+                                "unshare --mount --propagation private")
+
+
+@pytest.fixture(scope="session")
+def place():
+    """A directory on the machine's disk for everything that this session makes."""
+    directory = tempfile.mkdtemp(prefix="pot-test-", dir="/var/tmp")
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def cgroups():
+    groups = lab.Cgroups(f"pot-test-{os.getpid()}")
+    yield groups
+    groups.leave()
+
+
+@pytest.fixture(scope="session")
+def program(place, cgroups):
+    """The pot program under test, with its companions beside it."""
+    directory = os.path.join(place, "programs")
+    os.mkdir(directory)
+    return lab.collect_programs(directory)
+
+
+@pytest.fixture(scope="session")
+def box(place):
+    """The directory of the busybox root; box.tar stands beside it."""
+    return lab.make_box(place)
+
+
+@pytest.fixture
+def pot(program):
+    return lab.Pot(program)
+
+
+@pytest.fixture(scope="session")
+def zfs_pool(place, cgroups):
+    """A pool on a file: (parent dataset, directory)."""
+    directory = os.path.join(place, "zfs")
+    os.mkdir(directory)
+    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "up", directory], capture_output=True,
+                         text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    yield run.stdout.strip()
+    subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "down", directory], check=True)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def btrfs_mount(place, cgroups):
+    """A btrfs on a loop device: its mount point."""
+    directory = os.path.join(place, "btrfs")
+    os.mkdir(directory)
+    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "up", directory], capture_output=True,
+                         text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    yield run.stdout.strip()
+    subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "down", directory], check=True)
+    shutil.rmtree(directory)
+
+
+def new_node(request, storage):
+    """An installation without bases; the caller removes it."""
+    program = request.getfixturevalue("program")
+    place = request.getfixturevalue("place")
+    if storage == "btrfs":
+        place = request.getfixturevalue("btrfs_mount")
+    root = tempfile.mkdtemp(prefix="node-", dir=place)
+    args = ()
+    if storage == "zfs":
+        args = ("--zfs-root", request.getfixturevalue("zfs_pool") + "/" + os.path.basename(root))
+    node = lab.Node(program, root, storage, args)
+    node.init()
+    return node
+
+
+@contextlib.contextmanager
+def installation(request, storage):
+    """A node from init to the proof that de-init left nothing."""
+    box = request.getfixturevalue("box")
+    mounts = lab.mounts()
+    node = new_node(request, storage)
+    node("create-base", "-b", "box", "--from", box)
+    yield node
+    node("de-init", "-f")
+    assert not os.path.exists(node.root) or os.listdir(node.root) == []
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(node.root)
+    assert lab.mounts() == mounts
+
+
+@pytest.fixture(scope="session")
+def overlay_installation(request):
+    with installation(request, "overlay") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def btrfs_installation(request, btrfs_mount):
+    with installation(request, "btrfs") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def zfs_installation(request, zfs_pool):
+    with installation(request, "zfs") as node:
+        yield node
+
+
+def leftovers(cgroups):
+    return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": lab.mounts(),
+            "loops": lab.loops()}
+
+
+def kill_leftovers(cgroups):
+    """So that one bad test does not fail all that follow."""
+    for pid in cgroups.processes():
+        with contextlib.suppress(OSError):
+            os.kill(pid, 9)
+
+
+@contextlib.contextmanager
+def borrowed(node, cgroups):
+    """The node for one test: afterwards without pots, and nothing else changed."""
+    before = leftovers(cgroups)
+    yield node
+    try:
+        for name in node.states():
+            node("destroy", "-F", name)
+        lab.wait_until(lambda: not cgroups.processes() or cgroups.processes() == before["processes"],
+                       "the end of all processes", seconds=20)
+        assert leftovers(cgroups) == before
+    except BaseException:
+        kill_leftovers(cgroups)
+        raise
+
+
+@pytest.fixture(params=STORAGES)
+def node(request, cgroups):
+    with borrowed(request.getfixturevalue(request.param + "_installation"), cgroups) as n:
+        yield n
+
+
+@pytest.fixture
+def onode(overlay_installation, cgroups):
+    with borrowed(overlay_installation, cgroups) as n:
+        yield n
+
+
+@pytest.fixture
+def empty_node(request):
+    """A node of the test's own on overlay, for tests that change or remove the installation."""
+    n = new_node(request, "overlay")
+    yield n
+    n.call("de-init", "-f")
+    shutil.rmtree(n.root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def debian_tarball(place):
+    """A Debian root, from the cache or made now."""
+    run = subprocess.run([os.path.join(lab.TREE, "tests", "make_base.sh")], capture_output=True, text=True,
+                         check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def debian(onode, debian_tarball):
+    bases = [b["name"] for b in onode("--format", "json", "list", "-b").json()]
+    if "bookworm" not in bases:
+        onode("create-base", "-b", "bookworm", "--from", debian_tarball)
+    return onode

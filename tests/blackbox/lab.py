@@ -1,0 +1,326 @@
+"""The laboratory of the black-box tests: the programs under test, nodes (installations with a --root of their
+own on one of the storages), the small root they run, and the looks from outside that say what a test left.
+Fixtures are in conftest.py; nothing here knows pytest.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+PROGRAMS = ("src/cli/pot", "src/shim/pot-shim", "src/unpack/pot-unpack")
+
+# Ends a hang; says nothing about speed. Sanitizers on a busy machine are slow.
+HANG = 240
+
+
+def wait_until(condition, what, seconds=HANG):
+    """For what tells nobody that it has happened (files that another process writes, /proc)."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"did not happen: {what}")
+        time.sleep(0.01)
+
+
+class Result:
+    """What a run of pot gave."""
+
+    def __init__(self, argv, status, out, err):
+        self.argv, self.status, self.out, self.err = argv, status, out, err
+
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"{' '.join(self.argv)}\n -> {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class Pot:
+    """Runs the pot program, optionally with a --root."""
+
+    def __init__(self, program, root=None, env=None):
+        self.program, self.root = program, root
+        self.env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+                    "HOME": "/root", "TZ": "UTC"}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TMPDIR"):
+            if name in os.environ:
+                self.env[name] = os.environ[name]
+        self.env.update(env or {})
+
+    def argv(self, *args):
+        return [self.program] + (["--root", self.root] if self.root else []) + [str(a) for a in args]
+
+    def call(self, *args, stdin=None, env=None, cwd=None, preexec=None):
+        """Runs to the end, whatever that is."""
+        argv = self.argv(*args)
+        run = subprocess.run(argv, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+                             capture_output=True, env={**self.env, **(env or {})}, cwd=cwd, timeout=HANG, check=False,
+                             preexec_fn=preexec)
+        return Result(argv, run.returncode, run.stdout.decode(errors="surrogateescape"),
+                      run.stderr.decode(errors="surrogateescape"))
+
+    def __call__(self, *args, **options):
+        """Runs and expects success without a word on stderr; gives the Result."""
+        result = self.call(*args, **options)
+        assert result.status == 0, result
+        assert result.err == "", result
+        return result
+
+    def fails(self, *args, status=1, says=(), **options):
+        """Runs and expects a failure told in one line on stderr that holds all of `says`, with nothing on
+        stdout and the exit status given."""
+        result = self.call(*args, **options)
+        assert result.status == status, result
+        assert result.out == "", result
+        assert result.err.startswith("pot: "), result
+        assert result.err.endswith("\n") and result.err.count("\n") == 1, result
+        for text in [says] if isinstance(says, str) else says:
+            assert text in result.err, result
+        return result
+
+    def start(self, *args, **options):
+        """A Popen of it, in a process group of its own."""
+        options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        env = {**self.env, **options.pop("env", {})}
+        return subprocess.Popen(self.argv(*args), env=env, start_new_session=True, **options)
+
+    def terminal(self, *args, rows=24, cols=80):
+        return Terminal(self.argv(*args), self.env, rows, cols)
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, argv, env, rows, cols):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+                os.execve(argv[0], argv, {**env, "TERM": "xterm"})
+            finally:
+                os._exit(99)
+        self.seen = b""
+
+    def resize(self, rows, cols):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def read(self):
+        """What there is now, or None at the end."""
+        ready, _, _ = select.select([self.fd], [], [], HANG)
+        assert ready, f"silent terminal; so far: {self.seen!r}"
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # EIO: the other side is closed
+            return None
+        if not data:
+            return None
+        self.seen += data
+        return data
+
+    def expect(self, text):
+        """Reads until text has come; forgets everything up to its end."""
+        want = text.encode()
+        while want not in self.seen:
+            assert self.read() is not None, f"ended before {text!r}: {self.seen!r}"
+        before, _, self.seen = self.seen.partition(want)
+        return before.decode(errors="replace")
+
+    def attributes(self):
+        return termios.tcgetattr(self.fd)
+
+    def end(self):
+        """Reads to the end; gives the exit status (-signal when killed)."""
+        while self.read() is not None:
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+class Node(Pot):
+    """An installation on one storage, with the base "box" (busybox) in it."""
+
+    def __init__(self, program, root, storage, init_args):
+        super().__init__(program, root)
+        self.storage, self.init_args = storage, init_args
+
+    def init(self):
+        self("init", "--storage", self.storage, *self.init_args)
+
+    def make(self, name, command=None, *args):
+        """A created pot."""
+        self("create", "-p", name, "-b", "box", *args)
+        if command is not None:
+            self("set-cmd", "-p", name, "-c", command)
+        return name
+
+    def run(self, name, command="sleep 100000", *args):
+        """A running pot."""
+        self.make(name, command, *args)
+        self("start", name)
+        return name
+
+    def states(self):
+        return {p["name"]: p["state"] for p in self("--format", "json", "ps", "-a").json()}
+
+    def info(self, name):
+        return self("--format", "json", "info", "-p", name).json()
+
+    def sh(self, name, script, **options):
+        """stdout of a shell script in a running pot."""
+        return self("exec", name, "sh", "-c", script, **options).out
+
+    def log(self, name):
+        return self("logs", name).out
+
+
+def collect_programs(directory):
+    """Puts the programs of the build side by side, as they are installed."""
+    build = os.environ.get("POT_BUILD", os.path.join(TREE, "build", "debug"))
+    if "POT_BIN" in os.environ:
+        return os.environ["POT_BIN"]
+    for program in PROGRAMS:
+        shutil.copy2(os.path.join(build, program), directory)
+    return os.path.join(directory, "pot")
+
+
+def make_box(directory):
+    """A root of busybox, two users and nothing else, as a directory and as box.tar beside it."""
+    box = os.path.join(directory, "box")
+    for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "root", "home/alice", "var/tmp", "mnt"):
+        os.makedirs(os.path.join(box, name))
+    os.chmod(os.path.join(box, "tmp"), 0o1777)
+    os.chown(os.path.join(box, "home/alice"), 1000, 1000)
+    busybox = os.path.join(box, "bin", "busybox")
+    shutil.copy2(shutil.which("busybox"), busybox)
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for applet in applets:
+        if applet != "busybox":
+            os.symlink("busybox", os.path.join(box, "bin", applet))
+    with open(os.path.join(box, "etc", "passwd"), "w", encoding="ascii") as f:
+        f.write("root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:Alice:/home/alice:/bin/sh\n")
+    with open(os.path.join(box, "etc", "group"), "w", encoding="ascii") as f:
+        f.write("root:x:0:\nalice:x:1000:\nstaff:x:50:alice\n")
+    with open(os.path.join(box, "bin", "not-executable"), "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\necho no\n")
+    subprocess.run(["tar", "-C", box, "-cf", os.path.join(directory, "box.tar"), "."], check=True)
+    return box
+
+
+class Cgroups:
+    """A group for this process in every hierarchy, so that everything that tests start can be found below."""
+
+    def __init__(self, name):
+        self.moved = []  # (where we were, where we are)
+        with open("/proc/self/cgroup", encoding="utf-8") as f:
+            own = [line.rstrip("\n").split(":", 2) for line in f]
+        with open("/proc/self/mountinfo", encoding="utf-8") as f:
+            mounted = [line.split(" - ") for line in f]
+        for _, controllers, path in own:
+            for left, right in mounted:
+                kind, _, options = right.rstrip("\n").split(" ", 2)
+                if controllers == "" and kind != "cgroup2":
+                    continue
+                if controllers != "" and (kind != "cgroup" or controllers not in options):
+                    continue
+                here = os.path.join(left.split(" ")[4], path.lstrip("/"))
+                self.enter(here, os.path.join(here, name))
+                break
+
+    def enter(self, here, mine):
+        try:
+            os.mkdir(mine)
+            with open(os.path.join(mine, "cgroup.procs"), "w", encoding="ascii") as f:
+                f.write(str(os.getpid()))
+        except OSError:  # cpuset needs to be set up first; no delegation
+            with contextlib.suppress(OSError):
+                os.rmdir(mine)
+            return
+        self.moved.append((here, mine))
+
+    def groups(self):
+        """Groups below ours."""
+        return sorted(os.path.join(d, n) for _, mine in self.moved for d, names, _ in os.walk(mine) for n in names)
+
+    def processes(self):
+        """pid -> command line of everything in and below our groups but this process and the zfs daemon."""
+        found = {}
+        for _, mine in self.moved:
+            for directory, _, _ in os.walk(mine):
+                with contextlib.suppress(OSError), \
+                        open(os.path.join(directory, "cgroup.procs"), encoding="ascii") as f:
+                    for pid in f.read().split():
+                        found[int(pid)] = command_line(int(pid))
+        found.pop(os.getpid(), None)
+        return {pid: line for pid, line in found.items() if line and "zfs-fuse" not in line}
+
+    def leave(self):
+        for here, mine in self.moved:
+            with open(os.path.join(mine, "cgroup.procs"), encoding="ascii") as f:
+                pids = f.read().split()
+            for pid in pids:
+                with contextlib.suppress(OSError), \
+                        open(os.path.join(here, "cgroup.procs"), "w", encoding="ascii") as f:
+                    f.write(pid)
+            os.rmdir(mine)
+
+
+def command_line(pid):
+    """Arguments of a process; [name] of one without, "" of one that is gone or dead."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            name, _, rest = f.read().partition("(")[2].rpartition(")")
+        if rest.split()[0] in "ZX":
+            return ""
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().replace(b"\0", b" ").decode(errors="replace").strip() or f"[{name}]"
+    except (OSError, IndexError):
+        return ""
+
+
+def mounts():
+    """Mount points of this namespace."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        return sorted(line.split(" ")[4] + " " + line.split(" - ")[1].strip() for line in f)
+
+
+def loops():
+    found = []
+    for name in sorted(os.listdir("/sys/block")):
+        with contextlib.suppress(OSError), open(f"/sys/block/{name}/loop/backing_file", encoding="utf-8") as f:
+            found.append(f"{name} {f.read().strip()}")
+    return found
+
+
+def tree(path):
+    """Every file below path with what an unwanted change would change."""
+    found = {}
+    for directory, names, files in os.walk(path):
+        for name in names + files:
+            full = os.path.join(directory, name)
+            s = os.lstat(full)
+            found[os.path.relpath(full, path)] = (s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns)
+    return found
+
+
+def kill_group(process):
+    """The end of a Popen that a test forgot."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
