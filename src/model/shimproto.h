@@ -3,8 +3,16 @@
  * state file, frames to an attached client, the log's line format. Plain C
  * without libc, so that the shim stays tiny.
  *
- *   pot-shim run PID RUNID LOGMAX LOGFILES NAME -- CLEANUP…
- *   pot-shim init FLAGS NAME -- COMMAND…            (PID 1 of the pot)
+ *   pot-shim run PID RUNID LOGMAX LOGFILES -- CLEANUP…            (argv[0] "pot-shim NAME")
+ *   pot-shim init FLAGS UID GID GROUPS WORKDIR -- COMMAND…        (argv[0] "pot-init NAME")
+ *
+ * GROUPS is "-" or numbers with commas.  UID "-": the identity stays (tests
+ * without root).
+ *
+ * Who cleans up: the shim executes CLEANUP and fills the exit slot exactly
+ * when the command was executed, which it learns from SHIM_FD_RESULT.  When
+ * set-up or exec failed, or the gate was closed unopened, it just ends: the
+ * caller (or, if that died too, the next command, by the journal) undoes.
  */
 #ifndef MODEL_SHIMPROTO_H
 #define MODEL_SHIMPROTO_H
@@ -18,17 +26,32 @@ enum {
 	SHIM_FD_OUT = 5, /* read end; stdout, or both when SHIM_FD_ERR is closed */
 	SHIM_FD_ERR = 6,
 	SHIM_FD_CLIENT = 7, /* SOCK_SEQPACKET */
-	SHIM_FD_MNTNS = 8   /* held so that the exit is told before the mounts go */
+	SHIM_FD_MNTNS = 8,  /* held so that the exit is told before the mounts go */
+	SHIM_FD_RESULT = 9  /* read end of INIT_FD_RESULT */
 };
 
 /* fds of `init`; 0, 1, 2 are the main process's. */
 enum {
-	INIT_FD_GATE = 3,  /* one byte opens it, end of file ends the pot */
-	INIT_FD_STATUS = 4 /* close-on-exec; struct shim_failure when exec failed */
+	INIT_FD_GATE = 3,   /* one byte opens it, end of file ends the pot */
+	INIT_FD_STATUS = 4, /* one struct shim_failure: sys 0 when executed; direct: EOF then */
+	INIT_FD_RESULT = 5  /* struct init_result, to the shim */
 };
 
 /* FLAGS of `init`: letters, or "-". */
-#define INIT_FLAG_PERSISTENT 'p'
+#define INIT_FLAG_PERSISTENT 'p' /* stays after the command's end until SIGTERM */
+#define INIT_FLAG_DIRECT 'd'     /* the command becomes PID 1 itself */
+
+/*
+ * What PID 1 tells the shim.  A PID 1 cannot end by a signal of its own, so
+ * the command's true wait status goes this way; PID 1's own status counts only
+ * when it was killed before (or is the command, direct).  Executed means: an
+ * EXECUTED was sent and no FAILED.
+ */
+enum { INIT_EXECUTED = 1, INIT_FAILED = 2, INIT_ENDED = 3 };
+struct init_result {
+	uint32_t kind;
+	int32_t wait_status; /* INIT_ENDED: of the command, as waitpid(2) gives it */
+};
 
 struct shim_failure {
 	int32_t sys;    /* errno */
@@ -36,6 +59,8 @@ struct shim_failure {
 	char what[248]; /* path or name, NUL-terminated */
 };
 #define SHIM_STEP_EXEC 0xffffffffu
+#define SHIM_STEP_WORKDIR 0xfffffffeu
+#define SHIM_STEP_USER 0xfffffffdu
 
 /*
  * The state file: a header, the slot that only the shim writes, then slots of
@@ -52,7 +77,7 @@ struct shim_failure {
 struct shim_exit {
 	uint32_t magic, version; /* version 1 */
 	uint64_t run_id;
-	int32_t wait_status; /* of PID 1, as waitpid(2) gives it */
+	int32_t wait_status; /* of the command (of PID 1 when that was killed), as waitpid(2) gives it */
 	uint32_t flags;      /* 0 */
 	int64_t time_ns;     /* since the epoch */
 	uint64_t log_lost;   /* bytes of output that could not be kept (full disk) */
@@ -83,8 +108,12 @@ shim_crc32(const void *data, unsigned long len)
  * A line of the log: "SECONDS.NANOSECONDS SF TEXT\n", the time with nine
  * digits, S 'o' (stdout, or both) or 'e', F 'F' (the line ended here) or 'P' (it goes
  * on in the next record of the stream, or the output ended without a newline). Files
- * are "log", then "log.1" (older) … The shim splits lines at SHIM_LOG_LINE bytes.
+ * are "log", then "log.1" (older) …; "log" appears with the first record and is
+ * absent for a moment while files rotate.  A 'P' is written when SHIM_LOG_LINE bytes
+ * have come without a newline, when nothing followed for SHIM_LOG_IDLE_MS (so that a
+ * follower sees prompts), and at the end.
  */
+#define SHIM_LOG_IDLE_MS 100
 #define SHIM_LOG_LINE 8192
 
 #endif

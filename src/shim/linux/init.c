@@ -1,0 +1,205 @@
+/*
+ * PID 1 of a pot: waits at the gate, starts the command, reaps what is
+ * orphaned, passes signals on, ends with the command.  Everything in the pot
+ * dies with it, by the kernel.
+ */
+#include "shim/linux/shim.h"
+
+#include <linux/fcntl.h>
+#include <linux/prctl.h>
+
+#include "base/linux/become.h"
+
+#define WNOHANG 1
+#define GROUPS_MAX 1024
+
+struct init {
+	char *const *argv, *const *envp;
+	const char *flags, *uid, *gid, *groups, *workdir;
+	int main; /* pid of the command; 0 when it has ended */
+};
+
+static bool
+init_has(const struct init *in, char flag)
+{
+	return memchr(in->flags, flag, text_len(in->flags)) != NULL;
+}
+
+static void
+init_tell(uint32_t kind, int status)
+{
+	struct init_result r = { kind, status };
+
+	raw(__NR_write, INIT_FD_RESULT, &r, sizeof(r));
+}
+
+static void
+init_report(int sys, uint32_t step, const char *what)
+{
+	struct shim_failure f;
+	size_t n = text_len(what);
+
+	memset(&f, 0, sizeof(f));
+	f.sys = sys;
+	f.step = step;
+	memcpy(f.what, what, n < sizeof(f.what) ? n : sizeof(f.what) - 1);
+	raw(__NR_write, INIT_FD_STATUS, &f, sizeof(f));
+}
+
+/* "1,2,3" into groups; how many, or -EINVAL. */
+static int
+parse_groups(const char *s, unsigned *groups)
+{
+	int n = 0;
+
+	if (text_is(s, "-"))
+		return 0;
+	for (;; s++) {
+		uint64_t v = 0;
+		const char *from = s;
+
+		for (; *s >= '0' && *s <= '9'; s++)
+			v = v * 10 + (uint64_t)(*s - '0');
+		if (s == from || s - from > 10 || v >= 0xffffffffu || n == GROUPS_MAX)
+			return -EINVAL;
+		groups[n++] = (unsigned)v;
+		if (*s == '\0')
+			return n;
+		if (*s != ',')
+			return -EINVAL;
+	}
+}
+
+static int
+init_identity(const struct init *in)
+{
+	unsigned groups[GROUPS_MAX];
+	uint64_t uid, gid;
+	int n;
+
+	if (text_is(in->uid, "-"))
+		return 0;
+	n = parse_groups(in->groups, groups);
+	if (n < 0 || !text_number(in->uid, &uid) || !text_number(in->gid, &gid))
+		return -EINVAL;
+	if (uid >= 0xffffffffu || gid >= 0xffffffffu)
+		return -EINVAL;
+	return become_user((unsigned)uid, (unsigned)gid, groups, (unsigned long)n);
+}
+
+/* Becomes the command; returns only by ending the process. */
+static __attribute__((noinline)) _Noreturn void
+init_become(const struct init *in)
+{
+	uint32_t step = SHIM_STEP_WORKDIR;
+	const char *what = in->workdir;
+	int r, dir;
+
+	raw(__NR_setsid);
+	raw(__NR_fcntl, INIT_FD_STATUS, F_SETFD, FD_CLOEXEC);
+	raw(__NR_fcntl, INIT_FD_RESULT, F_SETFD, FD_CLOEXEC);
+	raw(__NR_umask, 022);
+	/* As root first; a directory that only the user may enter (root squashed) as the user. */
+	dir = become_chdir(in->workdir);
+	r = dir == -EACCES ? 0 : dir;
+	if (r == 0) {
+		step = SHIM_STEP_USER;
+		what = in->uid;
+		r = init_identity(in);
+	}
+	if (r == 0 && dir != 0) {
+		step = SHIM_STEP_WORKDIR;
+		what = in->workdir;
+		r = become_chdir(in->workdir);
+	}
+	if (r == 0) {
+		step = SHIM_STEP_EXEC;
+		what = in->argv[0];
+		/* A change of identity clears it; only a direct PID 1 and children of no PID 1 need it. */
+		raw(__NR_prctl, PR_SET_PDEATHSIG, SIG_KILL, 0, 0, 0);
+		become_signals();
+		r = become_exec(in->argv, in->envp);
+	}
+	init_tell(INIT_FAILED, 0);
+	init_report(-r, step, what);
+	raw_exit(127);
+}
+
+static void
+init_start(struct init *in)
+{
+	long pid;
+
+	if (init_has(in, INIT_FLAG_DIRECT)) {
+		init_tell(INIT_EXECUTED, 0);
+		init_become(in);
+	}
+	/* Suspended until the command is executed, on a copy of these few pages. */
+	pid = raw(__NR_clone, CLONE_VFORK | SIG_CHLD, 0, 0, 0, 0);
+	if (pid == 0)
+		init_become(in);
+	if (pid < 0) {
+		init_tell(INIT_FAILED, 0);
+		init_report((int)-pid, SHIM_STEP_EXEC, in->argv[0]);
+		raw_exit(127);
+	}
+	in->main = (int)pid;
+	raw(__NR_close_range, 0, 2, 0);
+	init_tell(INIT_EXECUTED, 0);
+	init_report(0, SHIM_STEP_EXEC, "");
+	raw(__NR_close, INIT_FD_STATUS);
+}
+
+static void
+init_reap(struct init *in)
+{
+	int status;
+	long pid;
+
+	while ((pid = raw(__NR_wait4, -1, &status, WNOHANG, 0)) > 0) {
+		if (pid != in->main)
+			continue;
+		in->main = 0;
+		init_tell(INIT_ENDED, status);
+		if (!init_has(in, INIT_FLAG_PERSISTENT))
+			raw_exit((status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f));
+	}
+}
+
+_Noreturn static void
+init_loop(struct init *in)
+{
+	const unsigned long all = ~0ul;
+	struct {
+		int signo, sys, code, pad[29];
+	} info;
+
+	for (;;) {
+		int sig = (int)raw(__NR_rt_sigtimedwait, &all, &info, 0, sizeof(all));
+
+		if (sig == SIG_CHLD)
+			init_reap(in);
+		else if (sig > 0 && info.code <= 0 && in->main > 0) /* not the kernel's own, as SIGPIPE */
+			raw(__NR_kill, in->main, sig);
+		else if (sig == SIG_TERM && in->main == 0)
+			raw_exit(0);
+	}
+}
+
+void
+shim_init(char **argv, char **envp)
+{
+	const unsigned long all = ~0ul;
+	struct init in = { argv + 8, envp, argv[2], argv[3], argv[4], argv[5], argv[6], 0 };
+	char byte;
+
+	raw(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, 0, sizeof(all));
+	if (!text_is(argv[7], "--") || argv[8] == NULL)
+		raw_exit(2);
+	shim_title(argv, "pot-init");
+	if (raw(__NR_read, INIT_FD_GATE, &byte, 1) != 1)
+		raw_exit(0);
+	raw(__NR_close, INIT_FD_GATE);
+	init_start(&in);
+	init_loop(&in);
+}
