@@ -16,12 +16,12 @@
 struct buf {
 	char *data; /* NUL-terminated whenever not NULL */
 	size_t len, cap, max;
-	bool failed;
+	bool failed, nomem; /* nomem: what failed was memory, not the maximum */
 };
 
 #define BUF_INIT(maximum)                    \
 	{                                    \
-		NULL, 0, 0, (maximum), false \
+		NULL, 0, 0, (maximum), false, false \
 	}
 
 void buf_init(struct buf *, size_t max);
@@ -29,7 +29,7 @@ void buf_fini(struct buf *); /* wipes, frees; the object may be used again */
 void buf_add(struct buf *, const void *, size_t);
 void buf_str(struct buf *, const char *);
 void buf_fmt(struct buf *, const char *fmt, ...) PRINTF(2, 3);
-void buf_vfmt(struct buf *, const char *fmt, va_list);
+void buf_vfmt(struct buf *, const char *fmt, va_list) PRINTF(2, 0);
 void buf_reset(struct buf *); /* empties, keeps the memory, clears failed */
 /* 0, or E_LIMIT naming `what` when the maximum was passed, or E_NOMEM. */
 int buf_check(const struct buf *, const char *what, struct err *) MUST_CHECK;
@@ -41,13 +41,13 @@ DEFINE_AUTO_FINI(buf, struct buf)
 /* A NULL-terminated vector of owned strings. v is never NULL after one add. */
 struct strv {
 	char **v;
-	size_t n, cap, max;
-	bool failed;
+	size_t n, cap, max; /* max: number of strings */
+	bool failed, nomem;
 };
 
 #define STRV_INIT(maximum)                   \
 	{                                    \
-		NULL, 0, 0, (maximum), false \
+		NULL, 0, 0, (maximum), false, false \
 	}
 
 void strv_fini(struct strv *);

@@ -3,7 +3,7 @@
  * the machine writes and a person may read.  Keys may repeat, order is kept,
  * '#' starts a comment line, empty lines are skipped.  In a value a backslash
  * escapes itself, n (newline), r and t; every other byte from 0x20 on stands
- * for itself.  Keys are [a-z0-9._-]+.
+ * for itself.  Keys are [A-Za-z0-9._-]+.
  * (Not libucl: these files are on the path of every start and every ps, and
  * are never written by people; see docs/performance.md.)
  */

@@ -37,8 +37,13 @@ int text_split(const char *, struct strv *, struct err *) MUST_CHECK;
 /* The reverse: words quoted only where needed, separated by one blank. */
 void text_join(char *const *argv, struct buf *);
 
-/* Copies with \xNN for control characters and bytes that are not UTF-8. */
+/*
+ * Copies with \xNN for control characters (C0, DEL, C1, line separators and
+ * the ones that turn the writing direction) and for bytes that are not UTF-8.
+ */
 void text_escape(const char *, size_t, struct buf *);
+/* The same to size bytes at dst (> 0), cut at a whole character where it is full; allocates nothing. */
+void text_escape_into(char *dst, size_t size, const char *, size_t);
 
 /* The row of names[] nearest to word (Damerau-Levenshtein <= 2 and < half the length), or NULL. */
 const char *text_nearest(const char *word, const char *const *names, size_t n);
