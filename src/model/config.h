@@ -19,6 +19,7 @@ struct config_key {
 	const char *def;
 	const char *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay" */
 	const char *summary;
+	uint64_t min, max; /* UINT, SIZE; DURATION in ms */
 };
 /*
  * storage (choice auto|zfs|btrfs|overlay, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
@@ -30,8 +31,17 @@ extern const size_t config_nkeys;
 
 struct config; /* immutable once loaded */
 
-/* path absent: all defaults. Caller frees with config_free. */
+/*
+ * path NULL or absent: all defaults. Caller frees with config_free.
+ *
+ * One "key = value" a line, '#', "//" and C comments, values with blanks or //
+ * in quotes. Nothing is included, executed or replaced by variables. At most
+ * 1 MiB. A classic name with an empty value counts as not set, and classic
+ * names without a meaning here are passed over.
+ */
 int config_load(struct config **, const char *path, struct err *) MUST_CHECK;
+/* The same from text in memory; file is its name in messages. */
+int config_parse(struct config **, const char *text, size_t len, const char *file, struct err *) MUST_CHECK;
 void config_free(struct config *);
 /* Borrowed; never NULL for a key of the table; asserts on any other name. */
 const char *config_get(const struct config *, const char *name);

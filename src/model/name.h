@@ -13,7 +13,12 @@ int name_check(const char *name, const char *kind, struct err *) MUST_CHECK;
 int name_check_base(const char *name, struct err *) MUST_CHECK;
 /* Snapshot tags: [A-Za-z0-9][A-Za-z0-9_.-]{0,62}. */
 int name_check_tag(const char *tag, struct err *) MUST_CHECK;
-/* RFC 1123 host name of at most 63 bytes made from a pot's name and the host's name. */
+/* RFC 1123: labels of 1 to 63 letters, digits and inner hyphens, at most 253 bytes, no dot at the end. */
+bool name_is_hostname(const char *);
+/*
+ * RFC 1123 host name of at most 63 bytes: the pot's name with '-' for '_',
+ * then ".HOST" when that fits and host (may be NULL) is a host name itself.
+ */
 void name_hostname(const char *pot, const char *host, char out[static 65]);
 
 #endif

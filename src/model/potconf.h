@@ -30,10 +30,16 @@ struct potconf {
 	}
 
 void potconf_fini(struct potconf *);
+/*
+ * Replaces what pc holds, or leaves it as it was on error. Messages begin with "WHAT:LINE". The
+ * version must be ours (E_NOTSUP: made by a newer pot); keys of the table in potconf.c and
+ * attributes must have values that they can have, and only those marked "repeated" may repeat.
+ */
 int potconf_parse(struct potconf *, const char *text, size_t len, const char *what, struct err *) MUST_CHECK;
 
 /* Plain keys. Getters give the default where the key is missing. */
 const char *potconf_get(const struct potconf *, const char *key, const char *def);
+/* Sets a key once, checked as in parse; also "pot.attr.NAME" (normalised). NULL removes it. */
 int potconf_set(struct potconf *, const char *key, const char *value, struct err *) MUST_CHECK;
 #define PC_VERSION "pot.version"
 #define PC_ID "pot.id" /* 16 hex digits, made once, kept by rename */
@@ -51,23 +57,30 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_HOSTS "pot.hosts"     /* repeated "ADDRESS NAME" */
 #define PC_MOUNT "pot.mount"     /* repeated, text_join of SOURCE TARGET [ro] */
 
-/* Attribute with its default. */
+/* Attribute with its default; "" for a name that is not in the table. */
 const char *potconf_attr(const struct potconf *, const char *attr_name);
 bool potconf_attr_bool(const struct potconf *, const char *attr_name);
 
-/* "NAME=value": NAME is [A-Za-z_][A-Za-z0-9_]*; no NUL or newline restriction in value. */
+/*
+ * "NAME=value": NAME is [A-Za-z_][A-Za-z0-9_]*; at most 128 KiB, which is what the kernel takes;
+ * the value may have newlines. Messages never show the value: it may be a secret.
+ */
 int potconf_env_check(const char *assignment, struct err *) MUST_CHECK;
 /* Adds or replaces by name / removes by name (E_NOENT) / removes all. */
 int potconf_env_add(struct potconf *, const char *assignment, struct err *) MUST_CHECK;
 int potconf_env_remove(struct potconf *, const char *name, struct err *) MUST_CHECK;
 
-/* "host:ADDRESS" as classic set-hosts takes it (split at the first colon, IPv6 works). */
+/*
+ * "host:ADDRESS" as classic set-hosts takes it (split at the first colon, IPv6 works). A host may
+ * have one address of each family: add replaces that of the same family, remove takes all.
+ */
 int potconf_hosts_check(const char *entry, struct err *) MUST_CHECK;
 int potconf_hosts_add(struct potconf *, const char *entry, struct err *) MUST_CHECK;
 int potconf_hosts_remove(struct potconf *, const char *host, struct err *) MUST_CHECK;
+/* Removes every value of a key. */
 int potconf_clear(struct potconf *, const char *key, struct err *) MUST_CHECK;
 
-/* Mounts: checked (absolute, no "..", target not "/", not used twice), E_EXIST, E_NOENT. */
+/* Mounts: checked (absolute, no "..", target not "/", not used twice), E_EXIST, E_NOENT. Stored without double slashes. */
 int potconf_mount_add(struct potconf *, const struct potconf_mount *, struct err *) MUST_CHECK;
 int potconf_mount_remove(struct potconf *, const char *target, struct err *) MUST_CHECK;
 /* *n mounts in file order; caller frees with potconf_mounts_free. */
