@@ -1,0 +1,132 @@
+/*
+ * What every verb has at hand: the installation, the taste of the caller
+ * (format, quiet, colour) and the ways to show something. Only this program
+ * prints; stdout is for what was asked for, stderr for everything else.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdio.h>
+#include <jansson.h>
+
+#include <pot.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "cli/cmd.h"
+
+struct progress {
+	int64_t since_ms, drawn_ms; /* 0: none under way */
+	bool shown;
+	char what[96];
+};
+
+struct cli {
+	struct pot_ctx *ctx; /* NULL for verbs with CMD_NOCTX */
+	bool json, quiet, colour;
+	size_t verbose;
+	bool err_tty; /* stderr is a terminal */
+	bool told;    /* each_pot has printed the errors already */
+	struct progress progress;
+};
+
+#define EXIT_OWN_FAILURE 125 /* of exec, term and attached start */
+
+/* ---- events.c: what the library tells while it works ------------------------ */
+
+struct pot_events events_of(struct cli *);
+void events_end(struct cli *); /* takes the progress bar away */
+/* "pot: MSG (HINT)" on stderr. */
+void print_error(struct cli *, const struct err *);
+
+/* ---- signals.c --------------------------------------------------------------- */
+
+/* INT, TERM and HUP set the flag that pot_open gets. */
+void signals_catch(void);
+const volatile bool *signals_cancel(void);
+/*
+ * From now on INT TERM HUP QUIT USR1 USR2 (and WINCH, CHLD, TSTP with tty) come as
+ * bytes from the fd returned, one that came before included. < 0: error.
+ */
+int signals_to_fd(bool tty, struct err *) MUST_CHECK;
+/* Or go straight to this child of ours; 0 stops that. */
+void signals_to_child(pid_t);
+
+/* ---- tty.c: the terminal of exec -t and term ----------------------------------- */
+
+/*
+ * Copies between our terminal and the pty until the process has ended, with
+ * our terminal raw when stdin is one. Closes p->fd. *status as pot_exec_wait.
+ */
+int tty_run(struct pot_process *p, bool with_stdin, int *status, struct err *) MUST_CHECK;
+/* Size of our terminal, 24 x 80 when there is none. */
+void tty_size(unsigned short *rows, unsigned short *cols);
+
+/* ---- out.c: tables -------------------------------------------------------------- */
+
+enum colour { COLOUR_NONE, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_BOLD };
+
+#define TABLE_COLUMNS 12
+struct table {
+	const char *heads[TABLE_COLUMNS]; /* "-SIZE": flush right */
+	size_t ncols, ncells, cap;
+	struct cell {
+		char *text;
+		enum colour colour;
+	} * cells;
+	bool failed;
+};
+
+/* heads: "NAME STATE -SIZE", separated by blanks. */
+void table_init(struct table *, const char *heads);
+void table_fini(struct table *);
+/* Next cell, from the left; text is escaped. The width is unlimited. */
+void table_add(struct table *, const char *text);
+void table_colour(struct table *, const char *text, enum colour);
+void table_fmt(struct table *, const char *fmt, ...) PRINTF(2, 3);
+void table_size(struct table *, uint64_t bytes);
+void table_time(struct table *, int64_t ns); /* RFC 3339, "-" for 0 */
+/* Prints all with the heads; without them when quiet. */
+int table_print(struct table *, const struct cli *, struct err *) MUST_CHECK;
+DEFINE_AUTO_FINI(table, struct table)
+
+/* "KEY: VALUE" with the values aligned, for what shows one thing. */
+void field(const char *key, const char *fmt, ...) PRINTF(2, 3);
+/* Text that may hold anything, on stdout, escaped. */
+void put_text(const char *);
+const char *colour_code(enum colour); /* COLOUR_NONE: back to normal */
+enum colour state_colour(enum pot_state);
+/* "3m12s" since then, "-" for 0. */
+void age_print(int64_t since_ns, char out[static TEXT_AGE_LEN]);
+
+/* ---- json.c ------------------------------------------------------------------------ */
+
+/* Setters never fail on their own: a NULL object stays NULL, json_put tells. */
+json_t *js_string(const char *); /* also of bytes that are not UTF-8 (escaped); NULL is null */
+json_t *js_time(int64_t ns);     /* RFC 3339, null for 0 */
+json_t *js_summary(const struct pot_summary *);
+json_t *js_snapshot(const struct pot_snapshot_info *);
+/* The whole of a pot, as inspect shows it. */
+json_t *js_info(const struct pot_info *, bool sizes);
+/* Prints and releases. NULL: out of memory. */
+int js_print(json_t *, struct err *) MUST_CHECK;
+int js_print_line(json_t *, struct err *) MUST_CHECK;
+
+/* ---- usage.c: help from the rows ----------------------------------------------------- */
+
+void usage_line(const struct cmd *, FILE *);
+void usage_cmd(const struct cmd *, FILE *);
+void usage_all(FILE *);
+int usage_json(struct err *) MUST_CHECK;
+
+/* ---- each.c: verbs that take several pots ---------------------------------------------- */
+
+typedef int each_fn(struct cli *, const struct args *, const char *name, struct err *);
+/*
+ * Calls fn for each pot; a failure is printed and the others are still done.
+ * Returns what the first failure was, already told.
+ */
+int each_pot(struct cli *, const struct args *, each_fn *, struct err *) MUST_CHECK;
+
+#endif

@@ -1,0 +1,47 @@
+/* pot clone: a pot from another pot. */
+#include "cli/cli.h"
+
+static int
+run(struct cli *cli, const struct args *a, struct err *e)
+{
+	struct pot_create_args in = {
+		.name = a->pots[0],
+		.from_pot = args_value(a, "from-pot"),
+		.tag = args_value(a, "tag"),
+		.snapshot = args_has(a, "fresh"),
+		.level = -1,
+		.network = args_value(a, "network"),
+		.stack = args_value(a, "stack"),
+		.dns = args_value(a, "dns"),
+		.keep = args_has(a, "keep"),
+	};
+	int rc = args_exclusive(a, "tag", "fresh", e);
+
+	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
+}
+
+static const struct opt opts[] = {
+	{ "from-pot", 'P', "POT", OPT_POT | OPT_MUST, "the pot to clone; it may be running" },
+	{ "tag", 's', "TAG", 0, "clone this snapshot, not the last" },
+	{ "fresh", 'F', NULL, 0, "take a snapshot now and clone it" },
+	{ "network", 'N', "TYPE", 0, "network type; without it the source's" },
+	{ "stack", 'S', "ipv4|ipv6|dual", 0, "network stack; without it the source's" },
+	{ "dns", 'd', "DNS", 0, "inherit, off or custom:FILE; without it the source's" },
+	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
+	OPT_END,
+};
+
+const struct cmd cmd_clone = {
+	.name = "clone",
+	.group = "Pots",
+	.summary = "make a pot from another pot",
+	.text =
+	    "Makes a pot from the last snapshot of another one, with its settings. The source must have a\n"
+	    "snapshot, or -F takes one.",
+	.args = "",
+	.pot = POT_ONE,
+	.flags = CMD_ROOT | CMD_NEWPOT,
+	.opts = opts,
+	.example = "pot clone -p web2 -P web -F",
+	.run = run,
+};

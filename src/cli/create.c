@@ -1,0 +1,70 @@
+/* pot create: a pot from a base or from another pot's snapshot. */
+#include "cli/cli.h"
+
+static int
+run(struct cli *cli, const struct args *a, struct err *e)
+{
+	struct pot_create_args in = {
+		.name = a->pots[0],
+		.base = args_value(a, "base"),
+		.from_pot = args_value(a, "from-pot"),
+		.tag = args_value(a, "tag"),
+		.snapshot = args_has(a, "fresh"),
+		.type = args_value(a, "type"),
+		.level = -1,
+		.network = args_value(a, "network"),
+		.stack = args_value(a, "stack"),
+		.dns = args_value(a, "dns"),
+		.command = args_value(a, "cmd"),
+		.keep = args_has(a, "keep"),
+	};
+	const char *level = args_value(a, "level");
+	uint64_t n;
+	int rc = args_exclusive(a, "base", "from-pot", e);
+
+	if (rc == 0)
+		rc = args_exclusive(a, "tag", "fresh", e);
+	if (rc != 0)
+		return rc;
+	if (in.base == NULL && in.from_pot == NULL)
+		return args_usage(a, e, "option '-b BASE' or '-P POT' is missing");
+	if (in.from_pot == NULL && (in.tag != NULL || in.snapshot))
+		return args_usage(a, e, "'--%s' needs '-P POT'", in.tag != NULL ? "tag" : "fresh");
+	if (level != NULL) {
+		rc = text_uint(level, 0, 2, &n, "--level", e);
+		if (rc != 0)
+			return rc;
+		in.level = (int)n;
+	}
+	return pot_create(cli->ctx, &in, e);
+}
+
+static const struct opt opts[] = {
+	{ "base", 'b', "BASE", OPT_BASE, "make it from this base" },
+	{ "from-pot", 'P', "POT", OPT_POT, "make it from a snapshot of this pot" },
+	{ "tag", 's', "TAG", 0, "with -P: this snapshot, not the last" },
+	{ "fresh", 'F', NULL, 0, "with -P: take a snapshot now" },
+	{ "type", 't', "single|multi", 0, "recorded for classic tools; every pot is copy-on-write" },
+	{ "level", 'l', "LEVEL", 0, "level of a multi pot: 0, 1 or 2" },
+	{ "network", 'N', "TYPE", 0, "inherit: the host's network; none: only a loopback of its own" },
+	{ "stack", 'S', "ipv4|ipv6|dual", 0, "network stack" },
+	{ "dns", 'd', "DNS", 0, "inherit: the host's resolv.conf; off: the pot's own; custom:FILE" },
+	{ "cmd", 'c', "COMMAND", 0, "the command to start, as with set-cmd" },
+	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
+	OPT_END,
+};
+
+const struct cmd cmd_create = {
+	.name = "create",
+	.group = "Pots",
+	.summary = "make a pot",
+	.text =
+	    "Makes a pot from a base or from a snapshot of another pot, as a copy-on-write clone: it costs\n"
+	    "the same for any size. When something fails nothing is left, unless -k is given.",
+	.args = "",
+	.pot = POT_ONE,
+	.flags = CMD_ROOT | CMD_NEWPOT,
+	.opts = opts,
+	.example = "pot create -p web -b bookworm -c 'sleep infinity'",
+	.run = run,
+};

@@ -1,0 +1,294 @@
+/* pot info and inspect: everything about one pot. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static bool
+is_running(const struct pot_info *in)
+{
+	switch (in->summary.state) {
+	case POT_STARTING:
+	case POT_RUNNING:
+	case POT_PAUSED:
+	case POT_STOPPING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+field_time(const char *key, int64_t ns)
+{
+	char text[TEXT_TIME_LEN];
+
+	if (ns == 0)
+		return;
+	text_time_print(ns, false, text);
+	field(key, "%s", text);
+}
+
+static void
+show_what(const struct pot_info *in)
+{
+	field("pot name", "%s", in->summary.name);
+	field("id", "%s", in->id);
+	field("type", "%s", in->type);
+	field("base", "%s", in->summary.base[0] != '\0' ? in->summary.base : "-");
+	field("level", "%d", in->level);
+	if (in->parent[0] != '\0')
+		field("base pot", "%s", in->parent);
+	field("hostname", "%s", in->hostname);
+	field("network_type", "%s", in->summary.network);
+	field("dns", "%s", in->dns);
+	field("command", "%s", in->command[0] != '\0' ? in->command : "-");
+	field("storage", "%s", in->root_fs[0] != '\0' ? in->root_fs : in->storage);
+	field_time("created", in->created_ns);
+}
+
+static void
+show_life(const struct pot_info *in)
+{
+	char time[TEXT_TIME_LEN];
+
+	field("active", "%s", is_running(in) ? "true" : "false");
+	field("state", "%s", pot_state_name(in->summary.state));
+	if (in->summary.pid > 0)
+		field("pid", "%d", (int)in->summary.pid);
+	field_time("started", in->summary.started_ns);
+	field("runs", "%llu", in->runs);
+	if (in->last.known) {
+		text_time_print(in->last.time_ns, false, time);
+		field("last end", "status %d at %s", in->last.status, time);
+	}
+	if (in->last.reason[0] != '\0')
+		field("reason", "%s", in->last.reason);
+	if (in->isolation[0] != '\0')
+		field("isolation", "%s", in->isolation);
+	if (in->cgroup[0] != '\0')
+		field("cgroup", "%s", in->cgroup);
+}
+
+static void
+show_strings(const char *head, const char *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		field(i == 0 ? head : "", "%s", v[i]);
+}
+
+static void
+show_settings(const struct pot_info *in, bool all)
+{
+	size_t shown = 0;
+
+	show_strings("env", in->env, in->nenv);
+	show_strings("hosts", in->hosts, in->nhosts);
+	show_strings("hooks", in->hooks, in->nhooks);
+	for (size_t i = 0; i < in->nmounts; i++)
+		field(i == 0 ? "mounts" : "", "%s on %s%s", in->mounts[i].source, in->mounts[i].target,
+		    in->mounts[i].read_only ? " (read-only)" : "");
+	for (size_t i = 0; i < in->nattrs; i++) {
+		if (in->attrs[i].is_default && !all)
+			continue;
+		field(shown++ == 0 ? "attributes" : "", "%s: %s", in->attrs[i].name, in->attrs[i].value);
+	}
+}
+
+static void
+show_sizes(const struct pot_info *in)
+{
+	char own[TEXT_SIZE_LEN], shared[TEXT_SIZE_LEN], quota[TEXT_SIZE_LEN];
+
+	text_size_print(in->own_bytes, own);
+	text_size_print(in->shared_bytes, shared);
+	field("size", "%s of its own, %s shared", own, shared);
+	if (in->quota_bytes == 0)
+		return;
+	text_size_print(in->quota_bytes, quota);
+	field("quota", "%s", quota);
+}
+
+static int
+show_snapshots(struct cli *cli, const struct pot_info *in, struct err *e)
+{
+	AUTO_FINI(table) struct table t;
+	json_t *list = cli->json ? json_array() : NULL;
+
+	table_init(&t, "TAG CREATED -SIZE");
+	for (size_t i = 0; i < in->nsnapshots; i++) {
+		const struct pot_snapshot_info *s = &in->snapshots[i];
+
+		if (cli->json) {
+			json_array_append_new(list, js_snapshot(s));
+		} else if (cli->quiet) {
+			puts(s->tag);
+		} else {
+			table_add(&t, s->tag);
+			table_time(&t, s->created_ns);
+			table_size(&t, s->size);
+		}
+	}
+	if (cli->json)
+		return js_print(list, e);
+	return cli->quiet ? 0 : table_print(&t, cli, e);
+}
+
+/* export NAME='value' as a shell reads it. */
+static int
+put_export(const char *name, const char *value, struct err *e)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(65536);
+	char *const word[] = { (char *)value, NULL };
+	int rc;
+
+	text_join(word, &b);
+	rc = buf_check(&b, name, e);
+	if (rc == 0)
+		printf("export %s=%s\n", name, value[0] == '\0' ? "''" : buf_cstr(&b));
+	return rc;
+}
+
+static int
+show_exports(const struct pot_info *in, struct err *e)
+{
+	char pid[16];
+	int rc;
+
+	rc = put_export("_POT_NAME", in->summary.name, e);
+	if (rc == 0)
+		rc = put_export("_POT_STATE", pot_state_name(in->summary.state), e);
+	if (rc == 0)
+		rc = put_export("_POT_NETWORK", in->summary.network, e);
+	if (rc == 0 && in->summary.pid > 0) {
+		snprintf(pid, sizeof(pid), "%d", (int)in->summary.pid);
+		rc = put_export("_POT_PID", pid, e);
+	}
+	return rc;
+}
+
+static int
+info_show(struct cli *cli, const struct args *a, const struct pot_info *in, bool sizes, struct err *e)
+{
+	if (args_has(a, "running"))
+		return is_running(in) ? 0 : 1;
+	if (args_has(a, "env"))
+		return show_exports(in, e);
+	if (args_has(a, "snapshots"))
+		return show_snapshots(cli, in, e);
+	if (cli->json)
+		return js_print(js_info(in, sizes), e);
+	show_what(in);
+	show_life(in);
+	show_settings(in, cli->verbose > 0);
+	if (sizes)
+		show_sizes(in);
+	return cli->verbose > 0 && in->nsnapshots > 0 ? show_snapshots(cli, in, e) : 0;
+}
+
+static int
+info_run(struct cli *cli, const struct args *a, struct err *e)
+{
+	struct pot_info *in = NULL;
+	bool sizes = cli->verbose > 0;
+	int rc;
+
+	rc = args_exclusive(a, "env", "snapshots", e);
+	if (rc == 0)
+		rc = args_exclusive(a, "env", "running", e);
+	if (rc == 0)
+		rc = args_exclusive(a, "running", "snapshots", e);
+	if (rc != 0)
+		return rc;
+	if (cli->quiet && !args_has(a, "running") && !args_has(a, "snapshots") && !args_has(a, "env")) {
+		/* The classic question: is there such a pot? The answer is the status. */
+		rc = pot_exists(cli->ctx, a->pots[0], e);
+		return rc < 0 ? rc : rc == 0;
+	}
+	rc = pot_info(cli->ctx, a->pots[0], sizes ? POT_INFO_SIZES : 0, &in, e);
+	if (rc == 0)
+		rc = info_show(cli, a, in, sizes, e);
+	pot_info_free(in);
+	return rc;
+}
+
+static int
+inspect_run(struct cli *cli, const struct args *a, struct err *e)
+{
+	struct pot_info *in = NULL;
+	int rc = pot_info(cli->ctx, a->pots[0], POT_INFO_SIZES, &in, e);
+
+	if (rc == 0)
+		rc = js_print(js_info(in, true), e);
+	pot_info_free(in);
+	return rc;
+}
+
+#define INFO_KEYS                                                                        \
+	"name: the pot\n"                                                                \
+	"state: created, starting, running, paused, stopping, stopped or failed\n"       \
+	"base: the base it was made from\n"                                              \
+	"network: type of its network\n"                                                 \
+	"pid: process id of its first process as the host sees it, or null\n"            \
+	"started_at: time of the last start, or null\n"                                  \
+	"stopped_at: time of the last end, or null\n"                                    \
+	"exit_status: status of the last end, or null\n"                                 \
+	"id: identity, 16 hexadecimal digits, kept by rename\n"                          \
+	"type: single or multi\n"                                                        \
+	"level: level of a multi pot\n"                                                  \
+	"parent: the pot it was cloned from, or null\n"                                  \
+	"hostname: its host name\n"                                                      \
+	"dns: inherit, off or custom\n"                                                  \
+	"stack: ipv4, ipv6 or dual\n"                                                    \
+	"storage: zfs, btrfs or overlay\n"                                               \
+	"root_fs: where its files are, for people\n"                                     \
+	"created_at: when it was made\n"                                                 \
+	"command: the command that start runs, or null\n"                                \
+	"cgroup: its control group while running, or null\n"                             \
+	"isolation: namespaces, separated by blanks\n"                                   \
+	"runs: how often it was started\n"                                               \
+	"last_exit: null, or the last end: status, signal, time, reason\n"               \
+	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"        \
+	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n" \
+	"quota_bytes: quota, or null\n"                                                  \
+	"env: array of NAME=value\n"                                                     \
+	"hosts: array of host entries\n"                                                 \
+	"hooks: array of the hooks that are set\n"                                       \
+	"mounts: array of objects with source, target, read_only\n"                      \
+	"attributes: object of attribute and value\n"                                    \
+	"snapshots: array of objects with tag, created_at, size\n"
+
+static const struct opt info_opts[] = {
+	{ "running", 'r', NULL, 0, "show nothing: status 0 when it runs, 1 when not" },
+	{ "env", 'E', NULL, 0, "as lines for a shell: export NAME=value" },
+	{ "snapshots", 's', NULL, 0, "its snapshots with time and size; with -q only the tags" },
+	OPT_END,
+};
+
+const struct cmd cmd_info = {
+	.name = "info",
+	.group = "Looking",
+	.summary = "show everything about a pot",
+	.text =
+	    "Shows what the pot is, its state, settings and, with -v, all attributes, sizes and snapshots.\n"
+	    "With -q alone nothing is shown: the status is 0 when there is such a pot, 1 when not.",
+	.args = "",
+	.pot = POT_ONE,
+	.flags = CMD_JSON,
+	.opts = info_opts,
+	.example = "pot info -v web",
+	.json = INFO_KEYS,
+	.run = info_run,
+};
+
+const struct cmd cmd_inspect = {
+	.name = "inspect",
+	.group = "Looking",
+	.summary = "show everything about a pot as JSON",
+	.text = "The same as info --format json, with sizes.",
+	.args = "",
+	.pot = POT_ONE,
+	.flags = CMD_JSON,
+	.example = "pot inspect web",
+	.json = INFO_KEYS,
+	.run = inspect_run,
+};

@@ -1,0 +1,58 @@
+/* pot init: everything a node needs. */
+#include "cli/cli.h"
+
+static int
+run(struct cli *cli, const struct args *a, struct err *e)
+{
+	struct pot_init_args in = {
+		.storage = args_value(a, "storage"),
+		.zfs_root = args_value(a, "zfs-root"),
+		.dry_run = args_has(a, "dry-run"),
+	};
+	struct pot_init_report r = { 0 };
+	const char *root = pot_root(cli->ctx);
+	int rc = pot_init(cli->ctx, &in, &r, e);
+
+	if (rc != 0)
+		return rc;
+	if (cli->json)
+		return js_print(json_pack("{s:o, s:s, s:o, s:b, s:b}", "root", js_string(root), "storage",
+				    r.storage, "why", js_string(r.why), "dry_run", (int)in.dry_run,
+				    "was_initialised", (int)r.was_there),
+		    e);
+	if (cli->quiet)
+		return 0;
+	field("root", "%s", root);
+	field("storage", "%s (%s)", r.storage, r.why);
+	if (r.was_there)
+		puts("Nothing had to be done.");
+	else if (in.dry_run)
+		puts("This was a dry run: nothing was changed.");
+	return 0;
+}
+
+static const struct opt opts[] = {
+	{ "storage", 0, "auto|zfs|btrfs|overlay", 0, "how pots are stored; auto takes the best there is" },
+	{ "zfs-root", 0, "DATASET", 0, "parent dataset for zfs, made when its parent exists" },
+	{ "minimal", 'm', NULL, 0, "change no file of the host outside of pot's own directories" },
+	{ "dry-run", 0, NULL, 0, "tell what would be chosen, change nothing" },
+	OPT_END,
+};
+
+const struct cmd cmd_init = {
+	.name = "init",
+	.group = "Setting up",
+	.summary = "prepare this machine for pots",
+	.text = "Makes the directories (or datasets) of the installation and chooses its storage.\n"
+		"Prints what was chosen and why. Running it again changes nothing.",
+	.args = "",
+	.flags = CMD_ROOT | CMD_JSON,
+	.opts = opts,
+	.example = "pot init --storage overlay",
+	.json = "root: directory of the installation\n"
+		"storage: zfs, btrfs or overlay\n"
+		"why: the reason for this storage\n"
+		"dry_run: true when nothing was changed on purpose\n"
+		"was_initialised: true when nothing had to be done\n",
+	.run = run,
+};

@@ -1,0 +1,158 @@
+/*
+ * JSON for programs: keys in snake_case, sizes in bytes, times in RFC 3339,
+ * null for what is not known. jansson does the work; out of memory shows as a
+ * NULL object and is told when it is printed.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+
+json_t *
+js_string(const char *s)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(4 * 1024 * 1024);
+	json_t *j;
+
+	if (s == NULL)
+		return json_null();
+	j = json_string(s);
+	if (j != NULL)
+		return j;
+	/* Not UTF-8 (a file name, a variable): JSON cannot carry it as it is. */
+	text_escape(s, strlen(s), &b);
+	return json_string(buf_cstr(&b));
+}
+
+json_t *
+js_time(int64_t ns)
+{
+	char text[TEXT_TIME_LEN];
+
+	if (ns == 0)
+		return json_null();
+	text_time_print(ns, true, text);
+	return json_string(text);
+}
+
+json_t *
+js_summary(const struct pot_summary *s)
+{
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", js_string(s->name), "state",
+	    pot_state_name(s->state), "base", js_string(s->base), "network", js_string(s->network), "pid",
+	    s->pid > 0 ? json_integer(s->pid) : json_null(), "started_at", js_time(s->started_ns),
+	    "stopped_at", js_time(s->stopped_ns), "exit_status",
+	    s->status >= 0 ? json_integer(s->status) : json_null());
+}
+
+json_t *
+js_snapshot(const struct pot_snapshot_info *s)
+{
+	return json_pack("{s:o, s:o, s:I}", "tag", js_string(s->tag), "created_at", js_time(s->created_ns),
+	    "size", (json_int_t)s->size);
+}
+
+static json_t *
+js_strings(const char *const *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, js_string(v[i]));
+	return list;
+}
+
+static json_t *
+js_exit(const struct pot_exit *x)
+{
+	if (!x->known)
+		return json_null();
+	return json_pack("{s:i, s:o, s:o, s:o}", "status", x->status, "signal",
+	    x->signal > 0 ? json_integer(x->signal) : json_null(), "time", js_time(x->time_ns), "reason",
+	    js_string(x->reason[0] != '\0' ? x->reason : NULL));
+}
+
+static void
+add_lists(json_t *o, const struct pot_info *in)
+{
+	json_t *mounts = json_array(), *attrs = json_object(), *snaps = json_array();
+
+	for (size_t i = 0; i < in->nmounts; i++)
+		json_array_append_new(mounts,
+		    json_pack("{s:o, s:o, s:b}", "source", js_string(in->mounts[i].source), "target",
+			js_string(in->mounts[i].target), "read_only", (int)in->mounts[i].read_only));
+	for (size_t i = 0; i < in->nattrs; i++)
+		json_object_set_new(attrs, in->attrs[i].name, js_string(in->attrs[i].value));
+	for (size_t i = 0; i < in->nsnapshots; i++)
+		json_array_append_new(snaps, js_snapshot(&in->snapshots[i]));
+	json_object_set_new(o, "env", js_strings(in->env, in->nenv));
+	json_object_set_new(o, "hosts", js_strings(in->hosts, in->nhosts));
+	json_object_set_new(o, "hooks", js_strings(in->hooks, in->nhooks));
+	json_object_set_new(o, "mounts", mounts);
+	json_object_set_new(o, "attributes", attrs);
+	json_object_set_new(o, "snapshots", snaps);
+}
+
+static void
+add_sizes(json_t *o, const struct pot_info *in, bool sizes)
+{
+	json_object_set_new(o, "own_bytes", sizes ? json_integer((json_int_t)in->own_bytes) : json_null());
+	json_object_set_new(
+	    o, "shared_bytes", sizes ? json_integer((json_int_t)in->shared_bytes) : json_null());
+	json_object_set_new(o, "quota_bytes",
+	    sizes && in->quota_bytes > 0 ? json_integer((json_int_t)in->quota_bytes) : json_null());
+}
+
+json_t *
+js_info(const struct pot_info *in, bool sizes)
+{
+	json_t *o = js_summary(&in->summary);
+	const char *parent = in->parent[0] != '\0' ? in->parent : NULL;
+	const char *cgroup = in->cgroup[0] != '\0' ? in->cgroup : NULL;
+	const char *command = in->command[0] != '\0' ? in->command : NULL;
+
+	json_object_set_new(o, "id", js_string(in->id));
+	json_object_set_new(o, "type", js_string(in->type));
+	json_object_set_new(o, "level", json_integer(in->level));
+	json_object_set_new(o, "parent", js_string(parent));
+	json_object_set_new(o, "hostname", js_string(in->hostname));
+	json_object_set_new(o, "dns", js_string(in->dns));
+	json_object_set_new(o, "stack", js_string(in->stack));
+	json_object_set_new(o, "storage", js_string(in->storage));
+	json_object_set_new(o, "root_fs", js_string(in->root_fs));
+	json_object_set_new(o, "created_at", js_time(in->created_ns));
+	json_object_set_new(o, "command", js_string(command));
+	json_object_set_new(o, "cgroup", js_string(cgroup));
+	json_object_set_new(o, "isolation", js_string(in->isolation));
+	json_object_set_new(o, "runs", json_integer((json_int_t)in->runs));
+	json_object_set_new(o, "last_exit", js_exit(&in->last));
+	add_sizes(o, in, sizes);
+	add_lists(o, in);
+	return o;
+}
+
+static int
+print_with(json_t *j, size_t flags, struct err *e)
+{
+	int rc;
+
+	if (j == NULL)
+		return err_nomem(e);
+	rc = json_dumpf(j, stdout, flags | JSON_ENCODE_ANY);
+	json_decref(j);
+	if (rc != 0)
+		return err_set(e, E_SYS, "cannot write JSON to standard output");
+	putchar('\n');
+	return 0;
+}
+
+int
+js_print(json_t *j, struct err *e)
+{
+	return print_with(j, JSON_INDENT(2), e);
+}
+
+int
+js_print_line(json_t *j, struct err *e)
+{
+	return print_with(j, JSON_COMPACT, e);
+}

@@ -1,0 +1,78 @@
+/* pot stop and restart. */
+#include "cli/cli.h"
+
+static int
+timeout_of(const struct args *a, int64_t *ms, struct err *e)
+{
+	const char *text = args_value(a, "timeout");
+
+	*ms = POT_TIMEOUT_DEFAULT;
+	return text == NULL ? 0 : text_duration(text, ms, "--timeout", e);
+}
+
+static int
+stop_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
+{
+	int64_t ms;
+	int rc = timeout_of(a, &ms, e);
+
+	return rc != 0 ? rc : pot_stop(cli->ctx, name, ms, e);
+}
+
+static int
+stop_run(struct cli *cli, const struct args *a, struct err *e)
+{
+	return each_pot(cli, a, stop_one, e);
+}
+
+static int
+restart_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
+{
+	struct pot_start_args start = { 0 };
+	struct pot_process proc = { 0, -1 };
+	int rc = stop_one(cli, a, name, e);
+
+	/* One that does not run is only started. */
+	if (rc != 0 && rc != -E_STATE)
+		return rc;
+	return pot_start(cli->ctx, name, &start, &proc, e);
+}
+
+static int
+restart_run(struct cli *cli, const struct args *a, struct err *e)
+{
+	return each_pot(cli, a, restart_one, e);
+}
+
+static const struct opt opts[] = {
+	{ "timeout", 't', "SECONDS", 0, "time until SIGKILL; also 500ms, 1m (the pot's stop-timeout)" },
+	OPT_END,
+};
+
+const struct cmd cmd_stop = {
+	.name = "stop",
+	.group = "Running",
+	.summary = "stop pots",
+	.text =
+	    "Runs the prestop hook, asks the pot to end with its stop command or signal, and kills it when\n"
+	    "the time is over. Returns when it has ended and everything is cleaned up.",
+	.args = "",
+	.pot = POT_MANY,
+	.flags = CMD_ROOT,
+	.opts = opts,
+	.example = "pot stop -t 30 web",
+	.run = stop_run,
+};
+
+const struct cmd cmd_restart = {
+	.name = "restart",
+	.group = "Running",
+	.summary = "stop pots and start them again",
+	.text = "As stop and then start. A pot that does not run is only started.",
+	.args = "",
+	.pot = POT_MANY,
+	.flags = CMD_ROOT,
+	.opts = opts,
+	.example = "pot restart web",
+	.run = restart_run,
+};
