@@ -35,12 +35,17 @@ struct proc_spec {
 	}
 
 /*
- * Runs to the end. 0 when it exited 0. E_NOCMD / E_NOEXEC when exec failed,
+ * Runs to the end, and dies with the calling thread: a killed pot leaves no
+ * program behind.  A signal that sets *cancel must reach the calling thread.
+ * E_LIMIT when more came out than `out` may hold.  0 when it exited 0. E_NOCMD / E_NOEXEC when exec failed,
  * E_SYS with program, status and its last words when it failed; *status (may
  * be NULL) gets the exit status, or 128+signal.
  */
 int proc_run(const struct proc_spec *, int *status, struct err *) MUST_CHECK;
-/* Starts it and returns the pid; proc_finish reaps (same errors as proc_run; no capture). */
+/*
+ * Starts it and returns the pid; proc_finish reaps (same errors as proc_run;
+ * no capture, no deadline).  Without own_ns it outlives the caller.
+ */
 int proc_start(const struct proc_spec *, pid_t *, struct err *) MUST_CHECK;
 int proc_finish(pid_t, const char *argv0, int *status, struct err *) MUST_CHECK;
 

@@ -4,6 +4,7 @@
 #include <sys/extattr.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 

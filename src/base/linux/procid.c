@@ -1,0 +1,151 @@
+/*
+ * Identities of processes on Linux.  A pidfd names a process for ever, but
+ * only from the moment it is opened: that the pid still belonged to the
+ * process meant is checked by its start time after opening.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/proc.h"
+#include "base/text.h"
+
+/* State letter and start time of a process (proc(5), fields 3 and 22 of stat); -1 with errno. */
+static int
+read_stat(pid_t pid, char *state, uint64_t *start)
+{
+	AUTO(fd) int fd = -1;
+	char path[32], text[1024];
+	unsigned long long ticks;
+	ssize_t n;
+	char *s;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	do {
+		n = read(fd, text, sizeof(text) - 1);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	/* The name in parentheses is the program's choice and may hold anything, ')' too. */
+	s = strrchr(text, ')');
+	if (s == NULL ||
+	    sscanf(s + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		state, &ticks) != 2) {
+		errno = EIO;
+		return -1;
+	}
+	*start = ticks;
+	return 0;
+}
+
+static bool
+is_gone(int why)
+{
+	return why == ENOENT || why == ESRCH;
+}
+
+static bool
+is_dead(char state)
+{
+	return state == 'Z' || state == 'X' || state == 'x';
+}
+
+int
+proc_id_get(pid_t pid, struct proc_id *id, struct err *e)
+{
+	uint64_t start;
+	char state;
+
+	if (read_stat(pid, &state, &start) < 0) {
+		if (is_gone(errno))
+			return err_set(e, E_NOENT, "process %d: not there", (int)pid);
+		return err_sys(e, "process %d", (int)pid);
+	}
+	*id = (struct proc_id){ (int32_t)pid, start };
+	return 0;
+}
+
+bool
+proc_id_alive(const struct proc_id *id)
+{
+	uint64_t start;
+	char state;
+
+	return id->pid > 0 && read_stat(id->pid, &state, &start) == 0 && start == id->start &&
+	    !is_dead(state);
+}
+
+/* A pidfd of exactly this process; -1 with errno, ESRCH when it is gone or a zombie. */
+static int
+open_process(const struct proc_id *id)
+{
+	AUTO(fd) int fd = -1;
+	uint64_t start;
+	char state;
+
+	if (id->pid <= 0) {
+		errno = ESRCH;
+		return -1;
+	}
+	fd = (int)syscall(SYS_pidfd_open, id->pid, 0);
+	if (fd < 0 && errno == EINVAL) /* the number now belongs to a thread */
+		errno = ESRCH;
+	if (fd < 0)
+		return -1;
+	if (read_stat(id->pid, &state, &start) < 0) {
+		if (is_gone(errno))
+			errno = ESRCH;
+		return -1;
+	}
+	if (start != id->start || is_dead(state)) {
+		errno = ESRCH;
+		return -1;
+	}
+	return take_fd(fd);
+}
+
+int
+proc_id_wait(const struct proc_id *id, int ms, struct err *e)
+{
+	AUTO(fd) int fd = -1;
+	int64_t end = text_monotonic_ms() + ms;
+	struct pollfd p;
+	int rc;
+
+	fd = open_process(id);
+	if (fd < 0)
+		return errno == ESRCH ? 0 : err_sys(e, "process %d", (int)id->pid);
+	p = (struct pollfd){ fd, POLLIN, 0 };
+	for (;;) {
+		int64_t left = ms < 0 ? -1 : end - text_monotonic_ms();
+
+		rc = poll(&p, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
+		if (rc > 0)
+			return 0;
+		if (rc == 0)
+			return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
+		if (errno != EINTR)
+			return err_sys(e, "process %d: wait", (int)id->pid);
+	}
+}
+
+int
+proc_id_kill(const struct proc_id *id, int sig, struct err *e)
+{
+	AUTO(fd) int fd = -1;
+
+	fd = open_process(id);
+	if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return err_set(e, E_NOENT, "process %d: gone", (int)id->pid);
+	return err_sys(e, "process %d: signal %d", (int)id->pid, sig);
+}
