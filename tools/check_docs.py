@@ -32,7 +32,7 @@ def plain(page):
 
 
 def page_of(verb):
-    return os.path.join(MAN, f"pot-{verb}.1")
+    return next(iter(glob.glob(os.path.join(MAN, f"pot-{verb}.[18]"))), os.path.join(MAN, f"pot-{verb}.8"))
 
 
 def options_in(text):
@@ -111,16 +111,16 @@ def main(args):
     problems = list(check_lint())
     for verb in verbs:
         problems += check_verb(verb, global_options)
-    pages = {os.path.basename(p) for p in glob.glob(os.path.join(MAN, "pot-*.1"))}
-    names = {f"pot-{v['name']}.1" for v in verbs} | {"pot-shim.1", "pot-unpack.1"}
+    pages = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(MAN, "pot-*.[18]"))}
+    names = {f"pot-{v['name']}" for v in verbs} | {"pot-shim", "pot-unpack"}
     problems += [f"man/{page}: no such verb" for page in sorted(pages - names)]
-    main_page = os.path.join(MAN, "pot.1")
+    main_page = os.path.join(MAN, "pot.8")
     if os.path.exists(main_page):
         text = plain(main_page)
-        problems += [f"man/pot.1: {v['name']} is missing" for v in verbs
+        problems += [f"man/pot.8: {v['name']} is missing" for v in verbs
                      if not re.search(rf"(?<![\w-]){re.escape(v['name'])}(?![\w-])", text)]
     else:
-        problems.append("man/pot.1: missing")
+        problems.append("man/pot.8: missing")
     problems += check_completion(pot, verbs)
     for problem in problems:
         print(problem)
