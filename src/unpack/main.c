@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <iconv.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,6 +267,18 @@ load_locale(void)
 		iconv_close(cd);
 }
 
+/*
+ * The parent may have died before we asked to die with it: then nobody reads
+ * what we say. (A file or a terminal is never in error.)
+ */
+static bool
+is_orphan(const struct unpack *u)
+{
+	struct pollfd p[] = { { STDERR_FILENO, 0, 0 }, { u->progress, 0, 0 } };
+
+	return poll(p, 2, 0) > 0 && ((p[0].revents | p[1].revents) & POLLERR) != 0;
+}
+
 static int
 run(struct unpack *u, int argc, char **argv, struct err *e)
 {
@@ -275,6 +288,8 @@ run(struct unpack *u, int argc, char **argv, struct err *e)
 	if ((r = sandbox_begin(e)) < 0 || (r = parse_args(argc, argv, u, e)) < 0 ||
 	    (r = settle_fds(u, e)) < 0)
 		return r;
+	if (is_orphan(u))
+		return err_set(e, E_INTR, "nobody waits for the result");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	umask(0);
