@@ -15,7 +15,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAN = os.path.join(ROOT, "man")
-SHELLS = ("bash", "zsh")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def output(argv):
@@ -27,7 +27,7 @@ def output(argv):
 
 def plain(page):
     """A man page as text without overstriking."""
-    text = output(["mandoc", "-T", "utf8", "-O", "width=100", page])
+    text = output(["mandoc", "-T", "ascii", "-O", "width=100", page])
     return re.sub(".\b", "", text)
 
 
@@ -90,7 +90,9 @@ def check_completion(pot, verbs):
                 if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
                     yield f"completion {shell}: {name} is missing"
             for option in verb["options"]:
-                if option.get("long") and f"--{option['long']}" not in text:
+                # fish declares a long option with -l and without the dashes.
+                written = f"-l {option['long']}" if shell == "fish" else f"--{option['long']}"
+                if option.get("long") and written not in text:
                     yield f"completion {shell}: {verb['name']} --{option['long']} is missing"
         if shell == "bash":
             run = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)

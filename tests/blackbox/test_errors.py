@@ -79,7 +79,7 @@ def settings(info):
     (["set-cmd", "-p", "old", "-c", "unbalanced 'quote"], 1, "quote"),
     (["set-env", "-p", "old", "-E", "NOEQUALS"], None, "NOEQUALS"),
     (["set-env", "-p", "old", "-E", "1BAD=x"], None, "1BAD"),
-    (["set-env", "-p", "old", "--remove", "-E", "NOTSET"], 1, "NOTSET"),
+    (["set-env", "-p", "old", "--remove", "NOTSET"], 1, "NOTSET"),
     (["set-hosts", "-p", "old", "-H", "noaddress"], None, "noaddress"),
     (["set-hosts", "-p", "old", "-H", "host:300.1.1.1"], None, "300.1.1.1"),
     (["set-hosts", "-p", "old", "-H", "host:fe80::zz"], None, "fe80::zz"),

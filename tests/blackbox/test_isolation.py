@@ -82,7 +82,7 @@ def test_init_has_three_descriptors(onode):
     own means."""
     onode.run("a", "sleep 100000")
     for task in onode("--format", "json", "top", "a").json():
-        if task["args"].startswith("sleep"):
+        if task["command"].startswith("sleep"):
             assert set(os.listdir(f"/proc/{task['host_pid']}/fd")) == {"0", "1", "2"}
         for fd in os.listdir(f"/proc/{task['host_pid']}/fd"):
             target = os.readlink(f"/proc/{task['host_pid']}/fd/{fd}")
@@ -102,7 +102,7 @@ def test_clean_process_state(onode):
         os.umask(0o077)
 
     assert onode.call("start", "a", preexec=soil).status == 0
-    sleeper = next(t for t in onode("--format", "json", "top", "a").json() if t["args"].startswith("sleep"))
+    sleeper = next(t for t in onode("--format", "json", "top", "a").json() if t["command"].startswith("sleep"))
     with open(f"/proc/{sleeper['host_pid']}/status", encoding="ascii") as f:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
     assert int(status["SigBlk"], 16) == 0
