@@ -1,0 +1,532 @@
+/*
+ * Making, renaming and removing pots.
+ *
+ * A pot exists from the moment its state says OP_NONE. Before, its directory
+ * reserves the name and its journal says that it is half made; a destroy sets
+ * the journal first and then takes everything away.
+ */
+#include "engine/epot.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/remove.h"
+#include "model/name.h"
+
+#define PRUNE_GRACE_NS (60 * 1000000000LL)
+
+int
+epot_remove_dir(struct epot *p, struct err *e)
+{
+	char gone[128];
+	unsigned long long r = 0;
+
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+		return err_sys(e, "cannot get random bytes");
+	snprintf(gone, sizeof(gone), REMOVED_PREFIX "%016llx", r);
+	if (renameat(p->eng->pots_fd, p->name, p->eng->pots_fd, gone) != 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove the directory of %s", p->name);
+	fault_point("remove.renamed");
+	return tree_remove(p->eng->pots_fd, gone, e);
+}
+
+int
+epot_remove(struct epot *p, struct err *e)
+{
+	int rc = eng_need_storage(p->eng, e);
+
+	if (rc == 0)
+		rc = stor_recover(p->eng->stor, epot_fs(p), e);
+	if (rc == 0)
+		rc = stor_destroy(p->eng->stor, epot_fs(p), e);
+	if (rc < 0)
+		return err_wrap(e, "cannot remove %s", p->name);
+	fault_point("remove.storage");
+	return epot_remove_dir(p, e);
+}
+
+/* Serialises the choice of names: creators share it, a rename holds it alone. */
+static int
+lock_names(struct eng *g, bool exclusive, struct err *e)
+{
+	int fd = lock_file(g->pots_fd, ".lock", exclusive, LOCK_WAIT_MS, e);
+
+	if (fd == -E_BUSY)
+		return err_set(e, E_BUSY, "another pot command is renaming or making pots");
+	return fd;
+}
+
+/* mkdir of the name; what an interrupted command left there is repaired first. */
+static int
+reserve_name(struct epot *p, struct eng *g, const char *name, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		AUTO_FINI(epot) struct epot old = EPOT_INIT;
+		int rc;
+
+		if (mkdirat(g->pots_fd, name, 0755) == 0)
+			break;
+		if (errno != EEXIST)
+			return err_sys(e, "cannot make pot %s", name);
+		rc = tries < 2 ? epot_get(&old, g, name, EPOT_READ, NULL) : 0;
+		if (rc != -E_NOENT) {
+			err_set(e, E_EXIST, "pot %s exists already", name);
+			return err_hint(e, "choose another name, or: pot destroy %s", name);
+		}
+	}
+	p->eng = g;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	fault_point("create.reserved");
+	p->dir_fd = dir_open(g->pots_fd, name, e);
+	if (p->dir_fd < 0)
+		return p->dir_fd;
+	p->lock_fd = lock_file(p->dir_fd, "lock", true, 0, e);
+	return p->lock_fd < 0 ? p->lock_fd : 0;
+}
+
+struct newest {
+	char tag[STOR_NAME_MAX + 1];
+};
+
+static int
+keep_newest(void *arg, const struct stor_snap *s)
+{
+	struct newest *n = arg;
+
+	snprintf(n->tag, sizeof(n->tag), "%s", s->tag);
+	return 0;
+}
+
+/* Which file system and snapshot the new pot is a copy of. */
+struct source {
+	struct stor_fs fs;
+	char tag[STOR_NAME_MAX + 1];
+	char base[STOR_NAME_MAX + 1];
+	struct epot pot; /* of -P: locked when a snapshot is to be taken */
+};
+
+static int
+source_base(struct eng *g, const struct pot_create_args *a, struct source *s, struct err *e)
+{
+	int rc;
+
+	s->fs = (struct stor_fs){ STOR_BASE, a->base };
+	snprintf(s->tag, sizeof(s->tag), "%s", ENG_BASE_TAG);
+	snprintf(s->base, sizeof(s->base), "%s", a->base);
+	rc = eng_base_exists(g, a->base, e);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		err_set(e, E_NOENT, "there is no base %s", a->base);
+		return err_hint(e, "pot create-base -r %s, or pot list -b", a->base);
+	}
+	return 0;
+}
+
+static int
+source_pot(struct eng *g, const struct pot_create_args *a, struct source *s, struct err *e)
+{
+	struct newest newest = { "" };
+	int rc = epot_get(&s->pot, g, a->from_pot, a->snapshot ? EPOT_WRITE : EPOT_READ, e);
+
+	if (rc == 0)
+		rc = epot_load_conf(&s->pot, e);
+	if (rc < 0)
+		return rc;
+	s->fs = (struct stor_fs){ STOR_POT, s->pot.name };
+	snprintf(s->base, sizeof(s->base), "%s", potconf_get(&s->pot.conf, PC_BASE, ""));
+	if (a->tag != NULL) {
+		snprintf(s->tag, sizeof(s->tag), "%s", a->tag);
+		return 0;
+	}
+	if (a->snapshot) {
+		rc = epot_need_stopped(&s->pot, "take a snapshot of", e);
+		snprintf(s->tag, sizeof(s->tag), "%lld", (long long)(text_now_ns() / 1000000000));
+		return rc < 0 ? rc : epot_take_snapshot(&s->pot, s->tag, e);
+	}
+	rc = stor_snap_list(g->stor, s->fs, keep_newest, &newest, e);
+	if (rc < 0)
+		return rc;
+	if (newest.tag[0] == '\0') {
+		err_set(e, E_NOENT, "pot %s has no snapshot to clone", a->from_pot);
+		return err_hint(e, "pot snapshot %s, or clone with -F", a->from_pot);
+	}
+	snprintf(s->tag, sizeof(s->tag), "%s", newest.tag);
+	return 0;
+}
+
+/* Settings that a clone has from its source; identity, names and hooks' files are its own. */
+static int
+inherit_conf(struct epot *p, const struct source *s, struct err *e)
+{
+	static const char *const own[] = { PC_ID, PC_PARENT, PC_HOSTNAME, PC_CREATED };
+	int rc = 0;
+
+	for (size_t i = 0; i < s->pot.conf.kv.n && rc == 0; i++)
+		rc = kv_add(&p->conf.kv, s->pot.conf.kv.v[i].key, s->pot.conf.kv.v[i].value, e);
+	for (size_t i = 0; i < ARRAY_LEN(own) && rc == 0; i++)
+		rc = kv_set(&p->conf.kv, own[i], NULL, e);
+	return rc;
+}
+
+static int
+copy_extras(struct epot *p, const struct source *s, struct err *e)
+{
+	static const char *const names[] = { "hooks", "resolv.conf" };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names) && rc == 0; i++)
+		if (faccessat(s->pot.dir_fd, names[i], F_OK, 0) == 0)
+			rc = tree_copy(s->pot.dir_fd, names[i], p->dir_fd, names[i], TREE_COPY_MERGE, e);
+	return rc;
+}
+
+static int
+set_dns(struct epot *p, const char *dns, struct err *e)
+{
+	static const char prefix[] = "custom:";
+	AUTO_FINI(buf) struct buf text = BUF_INIT(1024 * 1024);
+	AUTO(fd) int fd = -1;
+	int rc;
+
+	if (strncmp(dns, prefix, strlen(prefix)) != 0)
+		return potconf_set(&p->conf, PC_DNS, dns, e);
+	fd = open(dns + strlen(prefix), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_sys(e, "cannot read %s given with -d", dns + strlen(prefix));
+	rc = fd_read_all(fd, &text, e);
+	if (rc == 0)
+		rc = file_write_atomic(p->dir_fd, "resolv.conf", 0644, text.data, text.len, e);
+	return rc < 0 ? rc : potconf_set(&p->conf, PC_DNS, "custom", e);
+}
+
+static int
+fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
+{
+	unsigned long long id;
+	char text[TEXT_TIME_LEN], hex[17], level[12], node[256] = "", host[65];
+	int rc = 0;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return err_sys(e, "cannot get random bytes");
+	if (gethostname(node, sizeof(node) - 1) != 0)
+		return err_sys(e, "cannot find the host's name");
+	snprintf(hex, sizeof(hex), "%016llx", id);
+	snprintf(level, sizeof(level), "%d", a->level >= 0 ? a->level : 0);
+	text_time_print(text_now_ns(), false, text);
+	name_hostname(p->name, node, host);
+	if (a->from_pot != NULL)
+		rc = inherit_conf(p, s, e);
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ PC_VERSION, POTCONF_VERSION },
+		{ PC_ID, hex },
+		{ PC_BASE, s->base },
+		{ PC_PARENT, a->from_pot },
+		{ PC_TYPE,
+		    a->type != NULL           ? a->type
+			: a->from_pot != NULL ? NULL
+					      : "single" },
+		{ PC_LEVEL, a->level >= 0 || a->from_pot == NULL ? level : NULL },
+		{ PC_HOSTNAME, host },
+		{ PC_NETWORK,
+		    a->network != NULL        ? a->network
+			: a->from_pot != NULL ? NULL
+					      : "inherit" },
+		{ PC_STACK,
+		    a->stack != NULL          ? a->stack
+			: a->from_pot != NULL ? NULL
+					      : config_get(p->eng->conf, "network_stack") },
+		{ PC_CMD, a->command },
+		{ PC_CREATED, text },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
+		if (rows[i].value != NULL)
+			rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
+	if (rc == 0 && (a->dns != NULL || a->from_pot == NULL))
+		rc = set_dns(p, a->dns != NULL ? a->dns : "inherit", e);
+	p->conf_loaded = rc == 0;
+	return rc;
+}
+
+/* The first record: from here on a killed creation is undone by whoever comes next. */
+static int
+begin_create(struct epot *p, const struct source *s, struct err *e)
+{
+	struct state_rec r = {
+		.state = POT_CREATED, .op = OP_CREATE, .status = -1, .created_ns = text_now_ns()
+	};
+	int rc = stor_exists(p->eng->stor, epot_fs(p), e);
+
+	if (rc == 1) {
+		err_set(e, E_EXIST, "the storage still holds something under the name %s", p->name);
+		return err_hint(e, "pot prune repairs what was interrupted");
+	}
+	snprintf(r.base, sizeof(r.base), "%.*s", (int)sizeof(r.base) - 1, s->base);
+	if (rc == 0)
+		rc = state_create(&p->state, p->dir_fd, &r, e);
+	if (rc == 0)
+		rc = dir_sync(p->dir_fd, p->name, e);
+	return rc == 0 ? dir_sync(p->eng->pots_fd, "pots", e) : rc;
+}
+
+static int
+fill(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
+{
+	struct state_rec *r = &p->state.rec;
+	int rc;
+
+	fault_point("create.begun");
+	rc = stor_clone(p->eng->stor, s->fs, s->tag, epot_fs(p), e);
+	fault_point("create.cloned");
+	if (rc == 0)
+		rc = fill_conf(p, a, s, e);
+	if (rc == 0 && a->from_pot != NULL)
+		rc = copy_extras(p, s, e);
+	if (rc == 0)
+		rc = epot_save_conf(p, e);
+	fault_point("create.configured");
+	if (rc == 0 && eng_cancelled(p->eng))
+		rc = err_set(e, E_INTR, "making pot %s was interrupted", p->name);
+	if (rc < 0)
+		return rc;
+	snprintf(r->network, sizeof(r->network), "%s", potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	r->op = OP_NONE;
+	return state_write(&p->state, true, e);
+}
+
+int
+eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	struct source s = { .pot = EPOT_INIT };
+	AUTO(fd) int names = -1;
+	struct err own = ERR_INIT;
+	int rc = eng_need_storage(g, e);
+
+	if (rc < 0)
+		return rc;
+	names = lock_names(g, false, e);
+	if (names < 0)
+		return names;
+	rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
+	if (rc == 0) {
+		rc = reserve_name(&p, g, a->name, &own);
+		if (rc == 0) {
+			rc = begin_create(&p, &s, &own);
+			if (rc < 0)
+				(void)!epot_remove_dir(&p, NULL);
+		}
+		if (rc == 0) {
+			rc = fill(&p, a, &s, &own);
+			/* Where it is kept for a look, the journal says what it is: half made. */
+			if (rc < 0 && !a->keep)
+				(void)!epot_remove(&p, NULL);
+		}
+	}
+	epot_fini(&s.pot);
+	if (rc < 0 && e != NULL)
+		*e = own;
+	return rc;
+}
+
+int
+eng_destroy(struct eng *g, const char *name, bool force, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = eng_need_storage(g, e);
+
+	if (rc == 0)
+		rc = epot_get_raw(&p, g, name, LOCK_WAIT_MS, e);
+	if (rc < 0)
+		return rc;
+	rc = epot_reconcile(&p, e);
+	if (rc < 0 && !(force && rc != -E_NOENT)) {
+		/* What was half made or half removed is gone now, as asked; a whole damaged one needs -F. */
+		return rc == -E_NOENT ? rc : err_hint(e, "pot destroy -F %s removes it all the same", name);
+	}
+	if (rc == 0 && state_is_active(&p.state.rec)) {
+		if (!force) {
+			err_set(e, E_STATE, "pot %s is %s", name, pot_state_name(p.state.rec.state));
+			return err_hint(e, "pot stop %s, or destroy -F", name);
+		}
+		rc = epot_end(&p, 0, e);
+		if (rc < 0)
+			return rc;
+	}
+	if (p.state.fd >= 0 && p.state.rec.magic != 0) {
+		p.state.rec.op = OP_DESTROY;
+		rc = state_write(&p.state, true, e);
+		if (rc < 0 && !force)
+			return rc;
+	}
+	fault_point("destroy.journalled");
+	return epot_remove(&p, e);
+}
+
+int
+epot_finish_rename(struct epot *p, struct err *e)
+{
+	const char *old = p->state.rec.arg;
+	const struct stor_fs from = { STOR_POT, old };
+	char node[256] = "", host[65];
+	int rc = stor_recover(p->eng->stor, from, e);
+
+	if (rc == 0)
+		rc = stor_exists(p->eng->stor, from, e);
+	/* Only where ours has not arrived yet: the old name may be somebody else's by now. */
+	if (rc == 1) {
+		rc = stor_exists(p->eng->stor, epot_fs(p), e);
+		if (rc == 0)
+			rc = stor_rename(p->eng->stor, from, p->name, e);
+		else if (rc == 1)
+			rc = 0;
+	}
+	fault_point("rename.storage");
+	if (rc == 0)
+		rc = epot_load_conf(p, e);
+	if (rc < 0)
+		return rc;
+	if (gethostname(node, sizeof(node) - 1) != 0)
+		return err_sys(e, "cannot find the host's name");
+	name_hostname(p->name, node, host);
+	rc = potconf_set(&p->conf, PC_HOSTNAME, host, e);
+	return rc < 0 ? rc : epot_save_conf(p, e);
+}
+
+int
+eng_rename(struct eng *g, const char *name, const char *newname, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	AUTO(fd) int names = -1;
+	struct state_rec *r = &p.state.rec;
+	int rc = eng_need_storage(g, e);
+
+	if (rc < 0)
+		return rc;
+	names = lock_names(g, true, e);
+	if (names < 0)
+		return names;
+	rc = epot_get(&p, g, name, EPOT_WRITE, e);
+	if (rc == 0)
+		rc = epot_need_stopped(&p, "rename", e);
+	if (rc < 0)
+		return rc;
+	if (faccessat(g->pots_fd, newname, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		AUTO_FINI(epot) struct epot other = EPOT_INIT;
+
+		if (epot_get(&other, g, newname, EPOT_READ, NULL) != -E_NOENT)
+			return err_set(e, E_EXIST, "pot %s exists already", newname);
+	}
+	r->op = OP_RENAME;
+	snprintf(r->arg, sizeof(r->arg), "%s", name);
+	rc = state_write(&p.state, true, e);
+	fault_point("rename.journalled");
+	if (rc == 0 && renameat(g->pots_fd, name, g->pots_fd, newname) != 0)
+		rc = err_sys(e, "cannot rename %s to %s", name, newname);
+	if (rc == 0)
+		rc = dir_sync(g->pots_fd, "pots", e);
+	fault_point("rename.directory");
+	if (rc == 0) {
+		snprintf(p.name, sizeof(p.name), "%s", newname);
+		rc = epot_finish_rename(&p, e);
+	}
+	if (rc < 0)
+		return rc;
+	r->op = OP_NONE;
+	return state_write(&p.state, true, e);
+}
+
+/* ---- walks over all pots ------------------------------------------------- */
+
+struct base_users {
+	struct eng *g;
+	const char *base;
+	struct strv *users;
+};
+
+static int
+add_user(void *arg, const char *name, struct err *e)
+{
+	struct base_users *b = arg;
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = epot_get(&p, b->g, name, EPOT_READ, e);
+
+	if (rc == -E_NOENT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	if (strcmp(p.state.rec.base, b->base) == 0)
+		strv_add(b->users, name);
+	return 0;
+}
+
+int
+eng_base_users(struct eng *g, const char *base, struct strv *users, struct err *e)
+{
+	struct base_users b = { g, base, users };
+	int rc = epot_each(g, add_user, &b, e);
+
+	return rc < 0 ? rc : strv_check(users, "the list of pots", e);
+}
+
+struct prune {
+	struct eng *g;
+	const struct pot_prune_args *args;
+	pot_name_fn *fn;
+	void *arg;
+};
+
+static int
+is_prunable(struct epot *p, bool grace, struct err *e)
+{
+	const struct state_rec *r = &p->state.rec;
+	int rc = epot_load_conf(p, e);
+
+	if (rc < 0)
+		return rc;
+	return !state_is_active(r) && r->runs > 0 && potconf_attr_bool(&p->conf, "prunable") &&
+	    (!grace || text_now_ns() - r->stopped_ns >= PRUNE_GRACE_NS);
+}
+
+static int
+prune_one(void *arg, const char *name, struct err *e)
+{
+	struct prune *pr = arg;
+	struct err own = ERR_INIT;
+	int rc;
+
+	{
+		AUTO_FINI(epot) struct epot p = EPOT_INIT;
+
+		rc = epot_get(&p, pr->g, name, EPOT_READ, &own);
+		if (rc == 0)
+			rc = is_prunable(&p, pr->args->grace, &own);
+	}
+	if (rc == 1 && !pr->args->dry_run)
+		rc = eng_destroy(pr->g, name, false, &own) < 0 ? -own.code : 1;
+	if (rc < 0 && rc != -E_NOENT)
+		event_warn(&pr->g->events, "%s", own.msg);
+	return rc == 1 && pr->fn != NULL ? pr->fn(pr->arg, name) : 0;
+}
+
+int
+eng_prune(struct eng *g, const struct pot_prune_args *args, pot_name_fn *fn, void *arg, struct err *e)
+{
+	struct prune pr = { g, args, fn, arg };
+	int rc = eng_need_storage(g, e);
+
+	if (rc == 0 && !args->dry_run)
+		rc = eng_base_recover(g, e);
+	return rc < 0 ? rc : epot_each(g, prune_one, &pr, e);
+}

@@ -1,0 +1,116 @@
+/*
+ * The engine: the life of pots as ordered steps with undo, on top of storage
+ * and isolation. The only place that combines them. Functions mirror those of
+ * include/pot.h; names were checked by lib/ before.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include <pot.h>
+#include "base/buf.h"
+#include "base/event.h"
+#include "engine/state.h"
+#include "model/config.h"
+#include "model/potconf.h"
+#include "storage/storage.h"
+
+/* An opened installation. */
+struct eng {
+	char *root; /* absolute */
+	char *conf_path;
+	bool conf_default; /* conf_path was not named by the user */
+	int root_fd;       /* -1: the directory does not exist */
+	int pots_fd;       /* -1: not initialised */
+	struct config *conf;
+	struct kv node;    /* ROOT/node, empty before init */
+	struct stor *stor; /* opened by eng_need_storage */
+	struct pot_events events;
+	const volatile bool *cancel;
+	char self[PATH_MAX];                   /* the pot program, for the shim's clean-up */
+	char shim[PATH_MAX], unpack[PATH_MAX]; /* programs beside it or in libexec */
+};
+
+int eng_open(struct eng **, const struct pot_open_args *, struct err *) MUST_CHECK;
+void eng_close(struct eng *);
+/* E_STATE with "run pot init" when there is no node. */
+int eng_need_node(struct eng *, struct err *) MUST_CHECK;
+int eng_need_storage(struct eng *, struct err *) MUST_CHECK;
+/* Fills self, shim and unpack. */
+int eng_need_programs(struct eng *, struct err *) MUST_CHECK;
+bool eng_cancelled(const struct eng *);
+
+/* node.c */
+int eng_init(struct eng *, const struct pot_init_args *, struct pot_init_report *, struct err *) MUST_CHECK;
+int eng_deinit(struct eng *, bool force, struct err *) MUST_CHECK;
+int eng_config(struct eng *, pot_config_fn *, void *, struct err *) MUST_CHECK;
+int eng_doctor(struct eng *, pot_finding_fn *, void *, struct err *) MUST_CHECK;
+
+/* base.c */
+int eng_base_create(struct eng *, const struct pot_base_args *, struct err *) MUST_CHECK;
+int eng_base_list(struct eng *, bool sizes, pot_base_fn *, void *, struct err *) MUST_CHECK;
+int eng_base_destroy(struct eng *, const char *name, bool recursive, struct err *) MUST_CHECK;
+/* Removes what interrupted create-base runs left. */
+int eng_base_recover(struct eng *, struct err *) MUST_CHECK;
+/* 1: this base exists and is whole, 0: not. */
+int eng_base_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
+#define ENG_BASE_TAG "base" /* the snapshot of a base that pots are cloned from */
+
+/* create.c */
+int eng_create(struct eng *, const struct pot_create_args *, struct err *) MUST_CHECK;
+int eng_destroy(struct eng *, const char *name, bool force, struct err *) MUST_CHECK;
+int eng_rename(struct eng *, const char *name, const char *newname, struct err *) MUST_CHECK;
+int eng_prune(struct eng *, const struct pot_prune_args *, pot_name_fn *, void *, struct err *) MUST_CHECK;
+/* Names of the pots made from this base. */
+int eng_base_users(struct eng *, const char *base, struct strv *users, struct err *) MUST_CHECK;
+
+/* start.c, stop.c */
+int eng_start(struct eng *, const char *name, const struct pot_start_args *, struct pot_process *,
+    struct err *) MUST_CHECK;
+int eng_attach(struct eng *, const char *name, struct pot_process *, int out_fd, int err_fd, int signal_fd,
+    int *status, struct err *) MUST_CHECK;
+int eng_stop(struct eng *, const char *name, int64_t timeout_ms, struct err *) MUST_CHECK;
+int eng_kill(struct eng *, const char *name, int sig, struct err *) MUST_CHECK;
+int eng_pause(struct eng *, const char *name, bool pause, struct err *) MUST_CHECK;
+int eng_wait(struct eng *, const char *name, struct pot_exit *, struct err *) MUST_CHECK;
+int eng_last_exit(struct eng *, const char *name, struct pot_exit *, struct err *) MUST_CHECK;
+int eng_exec(struct eng *, const char *name, const struct pot_exec_args *, struct pot_process *,
+    struct err *) MUST_CHECK;
+int eng_cleanup(struct eng *, const char *name, uint64_t run_id, struct err *) MUST_CHECK;
+
+/* look.c, logs.c */
+int eng_list(struct eng *, pot_summary_fn *, void *, struct err *) MUST_CHECK;
+int eng_info(struct eng *, const char *name, unsigned flags, struct pot_info **, struct err *) MUST_CHECK;
+int eng_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
+int eng_top(struct eng *, const char *name, pot_task_fn *, void *, struct err *) MUST_CHECK;
+int eng_logs(struct eng *, const char *name, const struct pot_logs_args *, pot_log_fn *, void *,
+    struct err *) MUST_CHECK;
+
+/* snapshot.c */
+int eng_snapshot(struct eng *, const char *name, const char *tag, char made[128], struct err *) MUST_CHECK;
+int eng_rollback(struct eng *, const char *name, const char *tag, struct err *) MUST_CHECK;
+int eng_purge_snapshots(
+    struct eng *, const char *name, bool all, pot_name_fn *, void *, struct err *) MUST_CHECK;
+
+/* settings.c */
+int eng_set_command(struct eng *, const char *name, const char *command, struct err *) MUST_CHECK;
+int eng_set_env(struct eng *, const char *name, enum pot_change, char *const *, struct err *) MUST_CHECK;
+int eng_set_hosts(struct eng *, const char *name, enum pot_change, char *const *, struct err *) MUST_CHECK;
+int eng_set_hook(
+    struct eng *, const char *name, const char *point, const char *file, struct err *) MUST_CHECK;
+int eng_set_attribute(
+    struct eng *, const char *name, const char *attr, const char *value, struct err *) MUST_CHECK;
+int eng_get_attribute(
+    struct eng *, const char *name, const char *attr, char **value, struct err *) MUST_CHECK;
+int eng_mount_in(struct eng *, const char *name, const struct pot_mount *, struct err *) MUST_CHECK;
+int eng_mount_out(struct eng *, const char *name, const char *target, struct err *) MUST_CHECK;
+
+/* copy.c */
+int eng_copy_in(struct eng *, const char *name, const char *host_src, const char *dst, unsigned flags,
+    struct err *) MUST_CHECK;
+int eng_copy_out(struct eng *, const char *name, const char *src, const char *host_dst, unsigned flags,
+    struct err *) MUST_CHECK;
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * One pot in hand, inside the engine: its directory, its lock, its state, its
+ * configuration; repair of what a killed process left; hooks; the files made
+ * for it at each start.
+ */
+#ifndef ENGINE_EPOT_H
+#define ENGINE_EPOT_H
+
+#include "engine/engine.h"
+
+struct epot {
+	struct eng *eng;
+	char name[64];
+	int dir_fd;  /* ROOT/pots/NAME */
+	int lock_fd; /* -1: not locked */
+	struct state state;
+	struct potconf conf; /* loaded by epot_load_conf */
+	bool conf_loaded;
+};
+#define EPOT_INIT                                                 \
+	{                                                         \
+		NULL, "", -1, -1, STATE_INIT, POTCONF_INIT, false \
+	}
+
+#define EPOT_STOP_LOCK "stop.lock" /* held by who stops the pot, while the pot's lock is free */
+#define LOCK_WAIT_MS 60000         /* longer than any operation that holds a pot's lock */
+
+enum epot_access {
+	EPOT_READ,  /* no lock; repaired first when that is needed and possible */
+	EPOT_WRITE, /* locked and repaired */
+};
+
+/* E_NOENT: no such pot. */
+int epot_get(struct epot *, struct eng *, const char *name, enum epot_access, struct err *) MUST_CHECK;
+/* The same, but of a damaged or half-made one too, without any repair (destroy). */
+int epot_get_raw(struct epot *, struct eng *, const char *name, int lock_wait_ms, struct err *) MUST_CHECK;
+void epot_unlock(struct epot *);
+void epot_fini(struct epot *);
+int epot_load_conf(struct epot *, struct err *) MUST_CHECK;
+int epot_save_conf(struct epot *, struct err *) MUST_CHECK;
+/* E_STATE "NAME is running" unless it does not run. For settings and storage operations. */
+int epot_need_stopped(const struct epot *, const char *what, struct err *) MUST_CHECK;
+int epot_need_running(const struct epot *, struct err *) MUST_CHECK;
+struct iso_ref epot_ref(const struct epot *);
+static inline struct stor_fs
+epot_fs(const struct epot *p)
+{
+	return (struct stor_fs){ STOR_POT, p->name };
+}
+
+DEFINE_AUTO_FINI(epot, struct epot)
+
+/* Does the state show something that a killed process left? Cheap, no lock. */
+bool epot_is_broken(const struct eng *, const struct state *);
+/*
+ * Brings a locked pot to a state that is true. 0 when the pot exists afterwards, E_NOENT when
+ * what was left was a half-made or half-removed pot, now gone.
+ */
+int epot_reconcile(struct epot *, struct err *) MUST_CHECK;
+
+/*
+ * steps.c: walks back what the last run has up, newest step first, and ends in `final`. The exit
+ * comes from the shim's record of this run; where there is none, `reason` says why.
+ */
+int epot_walk_back(struct epot *, enum pot_state final, const char *reason, struct err *) MUST_CHECK;
+void epot_exit_get(const struct epot *, struct pot_exit *);
+/* Waits until no shim holds the pot; E_TIMEOUT. */
+int epot_wait_dead(struct epot *, int ms, struct err *) MUST_CHECK;
+
+/* The steps of a start in order; their numbers are bits in the state's journal. */
+enum step_id {
+	STEP_HOOKS, /* prestart has run: poststop must */
+	STEP_ROOT,  /* the root is mounted */
+	STEP_FILES, /* pots/NAME/etc */
+	STEP_CGROUP,
+	STEP_PROCESS,
+	STEP_COUNT
+};
+
+/* stop.c: ends a locked, active pot; locked, ended and cleaned up afterwards. timeout -1: the pot's own. */
+int epot_end(struct epot *, int64_t timeout_ms, struct err *) MUST_CHECK;
+
+/* hooks.c */
+enum hook_point { HOOK_PRESTART, HOOK_POSTSTART, HOOK_PRESTOP, HOOK_POSTSTOP, HOOK_COUNT };
+extern const char *const hook_names[HOOK_COUNT];
+bool hook_is_set(const struct epot *, enum hook_point);
+/*
+ * Runs the hook of this point, if there is one, with the pot's facts in its environment
+ * (_POT_NAME, _POT_HOOK, _POT_STATE, _POT_ROOT, _POT_IP, _POT_EXIT_STATUS); E_TIMEOUT after hook_timeout.
+ */
+int hook_run(struct epot *, enum hook_point, struct err *) MUST_CHECK;
+/* file NULL removes (absent is fine). */
+int hook_set(struct epot *, enum hook_point, const char *file, struct err *) MUST_CHECK;
+/* E_INVAL for an unknown name. */
+int hook_find(const char *name, struct err *) MUST_CHECK;
+
+/* etc.c: hosts, hostname and resolv.conf below pots/NAME/etc, as detached mounts. */
+#define ETC_FILES 3
+struct etc_files {
+	struct iso_mount m[ETC_FILES];
+	size_t n;
+};
+int etc_make(struct epot *, struct err *) MUST_CHECK;
+int etc_mounts(struct epot *, struct etc_files *, struct err *) MUST_CHECK;
+void etc_files_fini(struct etc_files *);
+int etc_remove(struct epot *, struct err *) MUST_CHECK;
+
+/* Environment of the main process and of exec: system part, the pot's, extra (may be NULL). */
+int epot_environment(
+    struct epot *, const char *home, char *const *extra, struct strv *, struct err *) MUST_CHECK;
+
+/* settings.c: the value an attribute has, default or not; borrowed. */
+const char *epot_attr(const struct epot *, const struct attr *);
+/* Repairs an interrupted mount-in or mount-out: what pot.conf lists counts. */
+int epot_finish_mount(struct epot *, struct err *) MUST_CHECK;
+/* snapshot.c: of a locked, stopped pot. */
+int epot_take_snapshot(struct epot *, const char *tag, struct err *) MUST_CHECK;
+
+/* Walks ROOT/pots in order of names. `fn` gets the name; non-zero stops. */
+int epot_each(
+    struct eng *, int (*fn)(void *arg, const char *name, struct err *), void *arg, struct err *) MUST_CHECK;
+
+#endif

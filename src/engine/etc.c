@@ -1,0 +1,181 @@
+/*
+ * Files that are made for a pot at each start: /etc/hosts, /etc/hostname and
+ * /etc/resolv.conf. They stand in pots/NAME/etc and are mounted over the
+ * pot's own, whose content never changes; and the environment of processes.
+ */
+#include "engine/epot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/file.h"
+
+#define ETC_DIR "etc"
+#define ETC_FILE_MAX (1024 * 1024)
+
+static int
+write_file(int dir, const char *name, const struct buf *b, struct err *e)
+{
+	AUTO(fd) int fd = -1;
+	int rc = buf_check(b, name, e);
+
+	if (rc < 0)
+		return rc;
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return err_sys(e, "cannot write etc/%s", name);
+	return fd_write_all(fd, buf_cstr(b), b->len, name, e);
+}
+
+static int
+make_hosts(struct epot *p, int dir, struct err *e)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(ETC_FILE_MAX);
+	const char *host = potconf_get(&p->conf, PC_HOSTNAME, p->name), *entry;
+	size_t pos = 0;
+
+	if (potconf_attr_bool(&p->conf, "no-etc-hosts"))
+		return 0;
+	buf_fmt(&b, "127.0.0.1\tlocalhost %s\n::1\tlocalhost %s\n", host, host);
+	while ((entry = kv_next(&p->conf.kv, PC_HOSTS, &pos)) != NULL)
+		buf_fmt(&b, "%s\n", entry);
+	return write_file(dir, "hosts", &b, e);
+}
+
+static int
+make_hostname(struct epot *p, int dir, struct err *e)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(256);
+
+	buf_fmt(&b, "%s\n", potconf_get(&p->conf, PC_HOSTNAME, p->name));
+	return write_file(dir, "hostname", &b, e);
+}
+
+static int
+make_resolv(struct epot *p, int dir, struct err *e)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(ETC_FILE_MAX);
+	const char *dns = potconf_get(&p->conf, PC_DNS, "inherit");
+	AUTO(fd) int fd = -1;
+	int rc;
+
+	if (strcmp(dns, "off") == 0)
+		return 0;
+	if (strcmp(dns, "custom") == 0) {
+		fd = openat(p->dir_fd, "resolv.conf", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			return err_sys(e, "cannot read the resolv.conf given with -d custom");
+	} else {
+		fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT)
+			return err_sys(e, "cannot read the host's /etc/resolv.conf");
+	}
+	rc = fd < 0 ? 0 : fd_read_all(fd, &b, e);
+	return rc < 0 ? err_wrap(e, "resolv.conf") : write_file(dir, "resolv.conf", &b, e);
+}
+
+int
+etc_make(struct epot *p, struct err *e)
+{
+	AUTO(fd) int dir = dir_make(p->dir_fd, ETC_DIR, 0755, e);
+	int rc;
+
+	if (dir < 0)
+		return dir;
+	rc = make_hosts(p, dir, e);
+	if (rc == 0)
+		rc = make_hostname(p, dir, e);
+	if (rc == 0)
+		rc = make_resolv(p, dir, e);
+	return rc;
+}
+
+int
+etc_mounts(struct epot *p, struct etc_files *f, struct err *e)
+{
+	static const struct {
+		const char *name, *target;
+	} files[ETC_FILES] = {
+		{ "hosts", "/etc/hosts" },
+		{ "hostname", "/etc/hostname" },
+		{ "resolv.conf", "/etc/resolv.conf" },
+	};
+	AUTO(fd) int dir = dir_open(p->dir_fd, ETC_DIR, e);
+
+	f->n = 0;
+	if (dir < 0)
+		return dir;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		int fd;
+
+		if (faccessat(dir, files[i].name, F_OK, 0) != 0)
+			continue;
+		fd = iso_bind(dir, files[i].name, false, false, e);
+		if (fd < 0)
+			return fd;
+		f->m[f->n++] = (struct iso_mount){ fd, files[i].target, false };
+	}
+	return 0;
+}
+
+void
+etc_files_fini(struct etc_files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		fd_close(f->m[i].fd);
+	f->n = 0;
+}
+
+int
+etc_remove(struct epot *p, struct err *e)
+{
+	return tree_remove(p->dir_fd, ETC_DIR, e);
+}
+
+/* The last assignment of a name counts, in the place of the first. */
+static void
+env_put(struct strv *env, const char *assignment)
+{
+	size_t name = strcspn(assignment, "=") + 1;
+
+	for (size_t i = 0; i < env->n; i++) {
+		char *copy;
+
+		if (strncmp(env->v[i], assignment, name) != 0)
+			continue;
+		copy = strdup(assignment);
+		if (copy == NULL) {
+			env->failed = true;
+			return;
+		}
+		free(env->v[i]);
+		env->v[i] = copy;
+		return;
+	}
+	strv_add(env, assignment);
+}
+
+int
+epot_environment(struct epot *p, const char *home, char *const *extra, struct strv *env, struct err *e)
+{
+	const char *entry;
+	size_t pos = 0;
+	int rc = 0;
+
+	strv_add(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	strv_fmt(env, "HOME=%s", home);
+	strv_fmt(env, "HOSTNAME=%s", potconf_get(&p->conf, PC_HOSTNAME, p->name));
+	strv_add(env, "container=pot");
+	strv_fmt(env, "_POT_NAME=%s", p->name);
+	while ((entry = kv_next(&p->conf.kv, PC_ENV, &pos)) != NULL)
+		env_put(env, entry);
+	for (; extra != NULL && *extra != NULL && rc == 0; extra++) {
+		rc = potconf_env_check(*extra, e);
+		if (rc == 0)
+			env_put(env, *extra);
+	}
+	return rc < 0 ? rc : strv_check(env, "the environment", e);
+}

@@ -1,0 +1,154 @@
+/*
+ * Hooks: the user's programs at four points of a pot's life, run on the host.
+ * They are copied into the pot's directory when they are set, so that a start
+ * does not depend on files elsewhere.
+ */
+#include "engine/epot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#define HOOK_DIR "hooks"
+#define HOOK_FILE_MAX (16 * 1024 * 1024)
+
+const char *const hook_names[HOOK_COUNT] = {
+	[HOOK_PRESTART] = "prestart",
+	[HOOK_POSTSTART] = "poststart",
+	[HOOK_PRESTOP] = "prestop",
+	[HOOK_POSTSTOP] = "poststop",
+};
+
+int
+hook_find(const char *name, struct err *e)
+{
+	for (int i = 0; i < HOOK_COUNT; i++)
+		if (strcmp(hook_names[i], name) == 0)
+			return i;
+	err_set(e, E_INVAL, "there is no hook '%s'", name);
+	return err_hint(e, "prestart, poststart, prestop or poststop");
+}
+
+static void
+hook_path(enum hook_point point, char out[static 32])
+{
+	snprintf(out, 32, HOOK_DIR "/%s", hook_names[point]);
+}
+
+bool
+hook_is_set(const struct epot *p, enum hook_point point)
+{
+	char path[32];
+
+	hook_path(point, path);
+	return faccessat(p->dir_fd, path, F_OK, 0) == 0;
+}
+
+/*
+ * A directory fd on the pot's root for the hook to look into: the running
+ * pot's own, or a mount that ends with the hook. -1 where there is none.
+ */
+static int
+hook_root(struct epot *p, enum hook_point point, struct err *e)
+{
+	const struct iso_ref ref = epot_ref(p);
+	int rc;
+
+	if (point == HOOK_POSTSTART || point == HOOK_PRESTOP)
+		return iso_root(&ref, NULL);
+	rc = eng_need_storage(p->eng, e);
+	return rc < 0 ? rc : stor_mount(p->eng->stor, epot_fs(p), false, e);
+}
+
+static void
+hook_environment(struct epot *p, enum hook_point point, int root_fd, struct strv *env)
+{
+	const struct state_rec *r = &p->state.rec;
+
+	strv_add(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	strv_add(env, "LANG=C");
+	strv_fmt(env, "_POT_NAME=%s", p->name);
+	strv_fmt(env, "_POT_HOOK=%s", hook_names[point]);
+	strv_fmt(env, "_POT_STATE=%s", pot_state_name(r->state));
+	strv_fmt(env, "_POT_NETWORK=%s", r->network);
+	strv_add(env, "_POT_IP="); /* network types of this version have no address of their own */
+	if (root_fd >= 0)
+		strv_fmt(env, "_POT_ROOT=/proc/self/fd/%d", root_fd);
+	if (r->init.pid > 0)
+		strv_fmt(env, "_POT_PID=%d", r->init.pid);
+	if (point == HOOK_POSTSTOP)
+		strv_fmt(env, "_POT_EXIT_STATUS=%d", r->status);
+}
+
+int
+hook_run(struct epot *p, enum hook_point point, struct err *e)
+{
+	AUTO_FINI(strv) struct strv env = STRV_INIT(64);
+	AUTO_FINI(buf) struct buf words = BUF_INIT(64 * 1024);
+	AUTO(fd) int root = -1;
+	char path[PATH_MAX];
+	struct proc_spec spec = PROC_SPEC_INIT;
+	const char *argv[2] = { path, NULL };
+	int rc;
+
+	if (!hook_is_set(p, point))
+		return 0;
+	snprintf(path, sizeof(path), "%s/pots/%s/" HOOK_DIR "/%s", p->eng->root, p->name, hook_names[point]);
+	root = hook_root(p, point, e);
+	if (root < 0 && point == HOOK_PRESTART)
+		return root;
+	hook_environment(p, point, root, &env);
+	rc = strv_check(&env, "the hook's environment", e);
+	if (rc < 0)
+		return rc;
+	spec.argv = argv;
+	spec.envp = (const char *const *)strv_argv(&env);
+	spec.err = &words;
+	spec.timeout_ms = (int)config_duration_ms(p->eng->conf, "hook_timeout");
+	spec.pass_fd = root;
+	spec.cancel = p->eng->cancel;
+	rc = proc_run(&spec, NULL, e);
+	if (rc < 0)
+		return err_wrap(e, "the %s hook", hook_names[point]);
+	return 0;
+}
+
+int
+hook_set(struct epot *p, enum hook_point point, const char *file, struct err *e)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(HOOK_FILE_MAX);
+	AUTO(fd) int dir = -1;
+	AUTO(fd) int src = -1;
+	struct stat st;
+	int rc;
+
+	if (file == NULL) {
+		char path[32];
+
+		hook_path(point, path);
+		if (unlinkat(p->dir_fd, path, 0) != 0 && errno != ENOENT)
+			return err_sys(e, "cannot remove the %s hook of %s", hook_names[point], p->name);
+		return 0;
+	}
+	src = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (src < 0 || fstat(src, &st) != 0)
+		return err_sys(e, "cannot read the hook %s", file);
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
+		err_set(e, E_INVAL, "the hook %s is not an executable file", file);
+		return err_hint(e, "chmod +x %s", file);
+	}
+	rc = fd_read_all(src, &text, e);
+	if (rc < 0)
+		return err_wrap(e, "the hook %s", file);
+	dir = dir_make(p->dir_fd, HOOK_DIR, 0700, e);
+	if (dir < 0)
+		return dir;
+	return file_write_atomic(dir, hook_names[point], 0700, text.data, text.len, e);
+}

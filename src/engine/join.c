@@ -1,0 +1,219 @@
+/*
+ * Being with a running pot: attaching to its output, executing a command in
+ * it, its list of processes.
+ */
+#include "engine/epot.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/inroot.h"
+#include "model/passwd.h"
+
+#define PASSWD_FILE_MAX (1024 * 1024)
+
+/* Where an attached pot's output goes; a closed reader stops only its own stream. */
+static void
+pass_on(int *fd, const char *data, size_t len)
+{
+	while (*fd >= 0 && len > 0) {
+		ssize_t n = write(*fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd p = { *fd, POLLOUT, 0 };
+
+			(void)poll(&p, 1, -1);
+			continue;
+		}
+		if (n <= 0) {
+			*fd = -1;
+			return;
+		}
+		data += n;
+		len -= (size_t)n;
+	}
+}
+
+static void
+pass_signals(struct eng *g, const char *name, int signal_fd)
+{
+	unsigned char sigs[16];
+	ssize_t n = read(signal_fd, sigs, sizeof(sigs));
+
+	/* A pot that has just ended needs no signal. */
+	for (ssize_t i = 0; i < n; i++)
+		(void)!eng_kill(g, name, sigs[i], NULL);
+}
+
+int
+eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd, int err_fd, int signal_fd,
+    int *status, struct err *e)
+{
+	char frame[1 + SHIM_FRAME_MAX];
+	struct pollfd p[2] = { { proc->fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
+	struct pot_exit x;
+	bool ended = false;
+	int rc;
+
+	for (;;) {
+		ssize_t n;
+
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(e, "cannot wait for the output of %s", name);
+		}
+		if (p[1].revents != 0)
+			pass_signals(g, name, signal_fd);
+		if (p[0].revents == 0)
+			continue;
+		n = recv(proc->fd, frame, sizeof(frame), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		if (frame[0] == SHIM_FRAME_OUT)
+			pass_on(&out_fd, frame + 1, (size_t)n - 1);
+		else if (frame[0] == SHIM_FRAME_ERR)
+			pass_on(&err_fd, frame + 1, (size_t)n - 1);
+		else if (frame[0] == SHIM_FRAME_EXIT && n == 1 + (ssize_t)sizeof(struct shim_exit)) {
+			struct shim_exit sx;
+
+			memcpy(&sx, frame + 1, sizeof(sx));
+			*status = WIFSIGNALED(sx.wait_status) ? 128 + WTERMSIG(sx.wait_status)
+							      : WEXITSTATUS(sx.wait_status);
+			ended = true;
+		}
+	}
+	fd_close(proc->fd);
+	proc->fd = -1;
+	if (ended)
+		return 0;
+	/* No word from the shim: it was killed. The look repairs what it left. */
+	rc = eng_wait(g, name, &x, e);
+	if (rc < 0)
+		return rc;
+	*status = x.status;
+	return err_set(e, E_STATE, "pot %s: %s", name, x.reason[0] != '\0' ? x.reason : "its shim is gone");
+}
+
+/* Text of a file of the root; a missing one is empty. */
+static int
+read_text(int root_fd, const char *path, struct buf *b, struct err *e)
+{
+	int rc = inroot_read(root_fd, path, b, e);
+
+	return rc == -E_NOENT ? 0 : rc;
+}
+
+static int
+find_user(const struct iso_ref *ref, const char *spec, struct passwd_user *u, struct err *e)
+{
+	AUTO_FINI(buf) struct buf passwd = BUF_INIT(PASSWD_FILE_MAX);
+	AUTO_FINI(buf) struct buf group = BUF_INIT(PASSWD_FILE_MAX);
+	AUTO(fd) int root = iso_root(ref, e);
+	int rc;
+
+	if (root < 0)
+		return root;
+	rc = read_text(root, "/etc/passwd", &passwd, e);
+	if (rc == 0)
+		rc = read_text(root, "/etc/group", &group, e);
+	return rc < 0 ? rc : passwd_lookup(buf_cstr(&passwd), buf_cstr(&group), spec, u, e);
+}
+
+int
+eng_exec(
+    struct eng *g, const char *name, const struct pot_exec_args *a, struct pot_process *proc, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	AUTO_FINI(strv) struct strv env = STRV_INIT(4096);
+	struct passwd_user user = { .home = "/root", .shell = "" };
+	struct iso_exec_spec spec = {
+		.tty = a->tty, .rows = a->rows, .cols = a->cols, .workdir = a->workdir
+	};
+	char shell[256], *login[2] = { shell, NULL };
+	struct iso_ref ref;
+	int rc;
+
+	rc = epot_get(&p, g, name, EPOT_READ, e);
+	if (rc == 0)
+		rc = epot_need_running(&p, e);
+	if (rc == 0)
+		rc = epot_load_conf(&p, e);
+	if (rc < 0)
+		return rc;
+	ref = epot_ref(&p);
+	/* Root needs no file of the pot, except for its shell. */
+	if (a->login || (a->user != NULL && *a->user != '\0' && strcmp(a->user, "root") != 0))
+		rc = find_user(&ref, a->user, &user, e);
+	if (rc == 0)
+		rc = epot_environment(&p, user.home, a->env, &env, e);
+	if (rc < 0)
+		return rc;
+	snprintf(shell, sizeof(shell), "%s", user.shell[0] == '/' ? user.shell : "/bin/sh");
+	spec.argv = a->login && (a->argv == NULL || a->argv[0] == NULL) ? login : a->argv;
+	spec.envp = strv_argv(&env);
+	spec.user = (struct iso_user){ user.uid, user.gid, user.groups, user.ngroups };
+	memcpy(spec.fds, a->fds, sizeof(spec.fds));
+	proc->fd = -1;
+	return iso_exec(&ref, &spec, &proc->pid, &proc->fd, e);
+}
+
+struct top {
+	const char *passwd;
+	pot_task_fn *fn;
+	void *arg;
+};
+
+static int
+one_task(void *arg, const struct iso_task *it)
+{
+	const struct top *top = arg;
+	struct pot_task t = { .pid = it->pid,
+		.host_pid = it->host_pid,
+		.ppid = it->ppid,
+		.uid = it->uid,
+		.state = it->state,
+		.cpu_ns = it->cpu_ns,
+		.rss = it->rss,
+		.start_ns = it->start_ns,
+		.comm = it->comm,
+		.args = it->args };
+
+	if (passwd_name(top->passwd, it->uid, t.user) == NULL)
+		snprintf(t.user, sizeof(t.user), "%u", it->uid);
+	return top->fn(top->arg, &t);
+}
+
+int
+eng_top(struct eng *g, const char *name, pot_task_fn *fn, void *arg, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	AUTO_FINI(buf) struct buf passwd = BUF_INIT(PASSWD_FILE_MAX);
+	AUTO(fd) int root = -1;
+	struct top top = { .fn = fn, .arg = arg };
+	struct iso_ref ref;
+	int rc;
+
+	rc = epot_get(&p, g, name, EPOT_READ, e);
+	if (rc == 0 && p.state.rec.state != POT_PAUSED)
+		rc = epot_need_running(&p, e);
+	if (rc < 0)
+		return rc;
+	ref = epot_ref(&p);
+	root = iso_root(&ref, e);
+	if (root < 0)
+		return root;
+	/* Names are a convenience: a pot without a readable passwd shows numbers. */
+	(void)!inroot_read(root, "/etc/passwd", &passwd, NULL);
+	top.passwd = buf_cstr(&passwd);
+	return iso_tasks(&ref, one_task, &top, e);
+}

@@ -1,0 +1,286 @@
+/* Looking at pots: lists and details, without locks and without changing anything. */
+#include "engine/epot.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+
+static void
+summarize(const struct epot *p, struct pot_summary *s)
+{
+	const struct state_rec *r = &p->state.rec;
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->name, sizeof(s->name), "%s", p->name);
+	s->state = r->state;
+	snprintf(s->base, sizeof(s->base), "%s", r->base);
+	snprintf(s->network, sizeof(s->network), "%s", r->network);
+	s->pid = state_is_active(r) ? r->init.pid : 0;
+	s->started_ns = r->started_ns;
+	s->stopped_ns = r->stopped_ns;
+	s->status = r->status;
+}
+
+struct list {
+	struct eng *g;
+	pot_summary_fn *fn;
+	void *arg;
+};
+
+/* The quick way: one open and one read a pot. 1 when it needs the way with repair. */
+static int
+read_quickly(struct list *l, const char *name, struct epot *p)
+{
+	char path[80];
+
+	p->eng = l->g;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	snprintf(path, sizeof(path), "%s/state", name);
+	p->state.fd = openat(l->g->pots_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return p->state.fd < 0 || state_reload(&p->state, NULL) < 0 || epot_is_broken(l->g, &p->state);
+}
+
+static int
+list_one(void *arg, const char *name, struct err *e)
+{
+	struct list *l = arg;
+	AUTO_FINI(epot) struct epot quick = EPOT_INIT;
+	AUTO_FINI(epot) struct epot whole = EPOT_INIT;
+	struct err own = ERR_INIT;
+	struct pot_summary s;
+	int rc;
+
+	(void)e;
+	if (read_quickly(l, name, &quick) == 0) {
+		summarize(&quick, &s);
+		return l->fn(l->arg, &s);
+	}
+	rc = epot_get(&whole, l->g, name, EPOT_READ, &own);
+	if (rc == -E_NOENT)
+		return 0;
+	if (rc < 0)
+		event_warn(&l->g->events, "%s", own.msg);
+	/* One that cannot be repaired now is shown as it is. */
+	if (whole.name[0] == '\0')
+		return 0;
+	summarize(&whole, &s);
+	if (rc < 0)
+		s.state = POT_FAILED;
+	return l->fn(l->arg, &s);
+}
+
+int
+eng_list(struct eng *g, pot_summary_fn *fn, void *arg, struct err *e)
+{
+	struct list l = { g, fn, arg };
+
+	return epot_each(g, list_one, &l, e);
+}
+
+int
+eng_exists(struct eng *g, const char *name, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = epot_get(&p, g, name, EPOT_READ, e);
+
+	return rc == -E_NOENT ? 0 : rc < 0 ? rc : 1;
+}
+
+/* ---- details --------------------------------------------------------------- */
+
+/* What the caller gets, with everything it points to. */
+struct details {
+	struct pot_info info; /* first: the caller's pointer */
+	struct strv env, hosts, hooks, strings;
+	struct pot_setting *attrs;
+	struct pot_mount *mounts;
+	struct potconf_mount *conf_mounts;
+	struct pot_snapshot_info *snaps;
+	size_t nsnaps, snaps_cap;
+};
+
+void
+pot_info_free(struct pot_info *info)
+{
+	struct details *d = (struct details *)info;
+
+	if (d == NULL)
+		return;
+	strv_fini(&d->env);
+	strv_fini(&d->hosts);
+	strv_fini(&d->hooks);
+	strv_fini(&d->strings);
+	potconf_mounts_free(d->conf_mounts, d->info.nmounts);
+	free(d->attrs);
+	free(d->mounts);
+	free(d->snaps);
+	free(d);
+}
+
+static void
+add_all(const struct potconf *c, const char *key, struct strv *v)
+{
+	const char *value;
+	size_t pos = 0;
+
+	while ((value = kv_next(&c->kv, key, &pos)) != NULL)
+		strv_add(v, value);
+}
+
+static int
+add_attrs(struct details *d, const struct epot *p, struct err *e)
+{
+	d->attrs = calloc(attr_count, sizeof(*d->attrs));
+	if (d->attrs == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < attr_count; i++) {
+		strv_add(&d->strings, epot_attr(p, &attr_table[i]));
+		if (d->strings.failed)
+			return err_nomem(e);
+		d->attrs[i] = (struct pot_setting){ attr_table[i].name, d->strings.v[d->strings.n - 1],
+			strcmp(d->strings.v[d->strings.n - 1], attr_table[i].def) == 0 };
+	}
+	d->info.attrs = d->attrs;
+	d->info.nattrs = attr_count;
+	return 0;
+}
+
+static int
+add_mounts(struct details *d, const struct epot *p, struct err *e)
+{
+	int rc = potconf_mounts(&p->conf, &d->conf_mounts, &d->info.nmounts, e);
+
+	if (rc < 0)
+		return rc;
+	d->mounts = calloc(d->info.nmounts + 1, sizeof(*d->mounts));
+	if (d->mounts == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < d->info.nmounts; i++)
+		d->mounts[i] = (struct pot_mount){ d->conf_mounts[i].source, d->conf_mounts[i].target,
+			d->conf_mounts[i].ro };
+	d->info.mounts = d->mounts;
+	return 0;
+}
+
+static int
+add_snapshot(void *arg, const struct stor_snap *s)
+{
+	struct details *d = arg;
+	struct pot_snapshot_info *si;
+
+	if (d->nsnaps == d->snaps_cap) {
+		size_t cap = d->snaps_cap == 0 ? 16 : d->snaps_cap * 2;
+
+		si = reallocarray(d->snaps, cap, sizeof(*si));
+		if (si == NULL)
+			return -E_NOMEM;
+		d->snaps = si;
+		d->snaps_cap = cap;
+	}
+	si = &d->snaps[d->nsnaps++];
+	snprintf(si->tag, sizeof(si->tag), "%.*s", (int)sizeof(si->tag) - 1, s->tag);
+	si->created_ns = s->created;
+	si->size = s->size;
+	return 0;
+}
+
+static int
+add_storage(struct details *d, struct epot *p, unsigned flags, struct err *e)
+{
+	struct stor_info si;
+	int rc = eng_need_storage(p->eng, e);
+
+	if (rc == 0)
+		rc = stor_snap_list(p->eng->stor, epot_fs(p), add_snapshot, d, e);
+	if (rc < 0)
+		return rc;
+	d->info.snapshots = d->snaps;
+	d->info.nsnapshots = d->nsnaps;
+	if ((flags & POT_INFO_SIZES) == 0)
+		return 0;
+	rc = stor_usage(p->eng->stor, epot_fs(p), &si, e);
+	if (rc < 0)
+		return rc;
+	d->info.own_bytes = si.own;
+	d->info.shared_bytes = si.shared;
+	d->info.quota_bytes = si.quota;
+	return 0;
+}
+
+static void
+add_texts(struct details *d, struct epot *p)
+{
+	struct pot_info *i = &d->info;
+	const struct potconf *c = &p->conf;
+	const char *storage = kv_get(&p->eng->node, "storage");
+
+#define COPY(field, text) snprintf(field, sizeof(field), "%s", text)
+	COPY(i->id, potconf_get(c, PC_ID, ""));
+	COPY(i->type, potconf_get(c, PC_TYPE, "single"));
+	COPY(i->parent, potconf_get(c, PC_PARENT, ""));
+	COPY(i->hostname, potconf_get(c, PC_HOSTNAME, p->name));
+	COPY(i->dns, potconf_get(c, PC_DNS, "inherit"));
+	COPY(i->stack, potconf_get(c, PC_STACK, ""));
+	COPY(i->command, potconf_get(c, PC_CMD, ""));
+	COPY(i->storage, storage == NULL ? "" : storage);
+	COPY(i->cgroup, p->state.rec.cgroup);
+	COPY(i->isolation,
+	    strcmp(p->state.rec.network, "none") == 0 ? "pid mount uts ipc cgroup net"
+						      : "pid mount uts ipc cgroup");
+#undef COPY
+	snprintf(i->root_fs, sizeof(i->root_fs), "%s pots/%s", i->storage, p->name);
+	i->level = (int)strtol(potconf_get(c, PC_LEVEL, "0"), NULL, 10);
+	i->created_ns = p->state.rec.created_ns;
+	i->runs = p->state.rec.runs;
+	epot_exit_get(p, &i->last);
+}
+
+int
+eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	struct details *d;
+	int rc = epot_get(&p, g, name, EPOT_READ, e);
+
+	if (rc == 0)
+		rc = epot_load_conf(&p, e);
+	if (rc < 0)
+		return rc;
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return err_nomem(e);
+	d->env.max = d->hosts.max = d->hooks.max = d->strings.max = 100000;
+	summarize(&p, &d->info.summary);
+	add_texts(d, &p);
+	add_all(&p.conf, PC_ENV, &d->env);
+	add_all(&p.conf, PC_HOSTS, &d->hosts);
+	for (int h = 0; h < HOOK_COUNT; h++)
+		if (hook_is_set(&p, h))
+			strv_add(&d->hooks, hook_names[h]);
+	rc = add_attrs(d, &p, e);
+	if (rc == 0)
+		rc = add_mounts(d, &p, e);
+	if (rc == 0)
+		rc = add_storage(d, &p, flags, e);
+	if (rc == 0)
+		rc = strv_check(&d->env, "the environment", e);
+	if (rc == 0)
+		rc = strv_check(&d->hosts, "the hosts", e);
+	if (rc < 0) {
+		pot_info_free(&d->info);
+		return rc;
+	}
+	d->info.env = (const char *const *)strv_argv(&d->env);
+	d->info.nenv = d->env.n;
+	d->info.hosts = (const char *const *)strv_argv(&d->hosts);
+	d->info.nhosts = d->hosts.n;
+	d->info.hooks = (const char *const *)strv_argv(&d->hooks);
+	d->info.nhooks = d->hooks.n;
+	*out = &d->info;
+	return 0;
+}

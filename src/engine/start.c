@@ -1,0 +1,401 @@
+/*
+ * Starting a pot: the ordered steps up. Each is journalled before it runs, so
+ * that a process killed anywhere in here is walked back (steps.c) by the next
+ * command; a failing step is walked back at once.
+ */
+#include "engine/epot.h"
+
+#include <sys/random.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/inroot.h"
+#include "base/text.h"
+
+#define MOUNTS_MAX 256
+#define ALIVE_WAIT_MS 10000 /* for the last breath of the shim before */
+
+/* What the steps of one start hand to each other. Files and fds end with the start. */
+struct start {
+	struct epot *p;
+	const struct pot_start_args *args;
+	int root_fd;
+	int alive_fd; /* the state file, locked; the shim's from the start on */
+	struct etc_files etc;
+	struct iso_mount mounts[MOUNTS_MAX];
+	size_t nmounts, nborrowed; /* the first nborrowed are etc's */
+	struct potconf_mount *user_mounts;
+	size_t nuser_mounts;
+	struct strv argv, env;
+	bool direct_init;
+	struct iso_child child;
+};
+
+static int
+up_hooks(struct start *s, struct err *e)
+{
+	return hook_run(s->p, HOOK_PRESTART, e);
+}
+
+static int
+up_root(struct start *s, struct err *e)
+{
+	s->root_fd = stor_mount(s->p->eng->stor, epot_fs(s->p), false, e);
+	return s->root_fd < 0 ? s->root_fd : 0;
+}
+
+static int
+add_mount(struct start *s, int fd, const char *target, bool dir, struct err *e)
+{
+	if (fd < 0)
+		return fd;
+	if (s->nmounts == MOUNTS_MAX) {
+		fd_close(fd);
+		return err_set(e, E_LIMIT, "more than %d mounts", MOUNTS_MAX);
+	}
+	s->mounts[s->nmounts++] = (struct iso_mount){ fd, target, dir };
+	return 0;
+}
+
+static int
+add_user_mount(struct start *s, const struct potconf_mount *m, struct err *e)
+{
+	struct stat st;
+	int rc;
+
+	if (stat(m->source, &st) != 0)
+		return err_sys(e, "cannot mount %s", m->source);
+	rc = add_mount(s, iso_bind(AT_FDCWD, m->source, m->ro, true, e), m->target, S_ISDIR(st.st_mode), e);
+	return rc < 0 ? err_wrap(e, "mount-in %s", m->target) : 0;
+}
+
+static int
+up_files(struct start *s, struct err *e)
+{
+	int rc = etc_make(s->p, e);
+
+	if (rc == 0)
+		rc = etc_mounts(s->p, &s->etc, e);
+	for (size_t i = 0; i < s->etc.n && rc == 0; i++)
+		s->mounts[s->nmounts++] = s->etc.m[i];
+	s->nborrowed = s->nmounts;
+	if (rc == 0 && !potconf_attr_bool(&s->p->conf, "no-tmpfs"))
+		rc = add_mount(s, iso_tmpfs(0, 01777, e), "/tmp", true, e);
+	if (rc == 0)
+		rc = potconf_mounts(&s->p->conf, &s->user_mounts, &s->nuser_mounts, e);
+	for (size_t i = 0; i < s->nuser_mounts && rc == 0; i++)
+		rc = add_user_mount(s, &s->user_mounts[i], e);
+	return rc;
+}
+
+static int
+up_cgroup(struct start *s, struct err *e)
+{
+	return iso_cgroup_make(s->p->state.rec.cgroup, e);
+}
+
+static bool
+in_root(int root_fd, const char *path)
+{
+	int fd = inroot_open(root_fd, path, O_PATH, 0, NULL);
+
+	fd_close(fd);
+	return fd >= 0;
+}
+
+/* pot.cmd, else an init system if the root has one. */
+static int
+find_command(struct start *s, struct err *e)
+{
+	static const char *const inits[] = { "/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd",
+		"/usr/lib/systemd/systemd", "/bin/init" };
+	const char *cmd = potconf_get(&s->p->conf, PC_CMD, "");
+	int rc = text_split(cmd, &s->argv, e);
+
+	if (rc < 0)
+		return err_wrap(e, "the command of %s", s->p->name);
+	if (s->argv.n == 0 && in_root(s->root_fd, "/sbin/init"))
+		strv_add(&s->argv, "/sbin/init");
+	if (s->argv.n == 0) {
+		err_set(e, E_INVAL, "pot %s has no command and its root no /sbin/init", s->p->name);
+		return err_hint(e, "pot set-cmd -p %s -c 'COMMAND'", s->p->name);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(inits); i++)
+		s->direct_init = s->direct_init || strcmp(s->argv.v[0], inits[i]) == 0;
+	return strv_check(&s->argv, "the command", e);
+}
+
+static int
+spawn(struct start *s, struct err *e)
+{
+	struct epot *p = s->p;
+	char run[24], program[] = "pot", verb[] = "_cleanup", root_opt[] = "--root", conf_opt[] = "--config";
+	char *cleanup[] = { p->eng->self, root_opt, p->eng->root, conf_opt, p->eng->conf_path, verb, p->name,
+		run, NULL };
+	struct iso_spec spec = {
+		.name = p->name,
+		.hostname = potconf_get(&p->conf, PC_HOSTNAME, p->name),
+		.root_fd = s->root_fd,
+		.mounts = s->mounts,
+		.nmounts = s->nmounts,
+		.argv = strv_argv(&s->argv),
+		.envp = strv_argv(&s->env),
+		.own_net = strcmp(p->state.rec.network, "none") == 0,
+		.direct_init = s->direct_init,
+		.persistent = potconf_attr_bool(&p->conf, "persistent"),
+		.cgroup = p->state.rec.cgroup,
+		.io = s->args->fds != NULL ? ISO_IO_FDS
+		    : s->args->attach      ? ISO_IO_ATTACH
+					   : ISO_IO_LOG,
+		.shim_path = p->eng->shim,
+		.run_id = p->state.rec.run_id,
+		.state_fd = s->alive_fd,
+		.log_dirfd = p->dir_fd,
+		.log_max = config_uint(p->eng->conf, "log_max_size"),
+		.log_files = (unsigned)config_uint(p->eng->conf, "log_files"),
+		.cleanup_argv = cleanup,
+	};
+
+	(void)program;
+	snprintf(run, sizeof(run), "%llx", (unsigned long long)p->state.rec.run_id);
+	if (p->eng->conf_default && access(p->eng->conf_path, F_OK) != 0) {
+		cleanup[3] = verb;
+		cleanup[4] = p->name;
+		cleanup[5] = run;
+		cleanup[6] = NULL;
+	}
+	if (s->args->fds != NULL)
+		memcpy(spec.fds, s->args->fds, sizeof(spec.fds));
+	return iso_spawn(&spec, &s->child, e);
+}
+
+static int
+up_process(struct start *s, struct err *e)
+{
+	struct state_rec *r = &s->p->state.rec;
+	int rc = find_command(s, e);
+
+	if (rc == 0)
+		rc = epot_environment(s->p, "/root", NULL, &s->env, e);
+	if (rc == 0)
+		rc = spawn(s, e);
+	if (rc < 0)
+		return rc;
+	fault_point("start.spawned");
+	r->init = s->child.init;
+	r->shim = s->child.shim;
+	r->started_ns = text_now_ns();
+	/* Nothing of the user's runs before its start is on the disk. */
+	rc = state_write(&s->p->state, true, e);
+	fault_point("start.recorded");
+	if (rc < 0) {
+		iso_abort(&s->child);
+		return rc;
+	}
+	return iso_release(&s->child, e);
+}
+
+/* In the order of enum step_id. */
+static const struct {
+	const char *name;
+	int (*up)(struct start *, struct err *);
+} ups[STEP_COUNT] = {
+	[STEP_HOOKS] = { "start.hooks", up_hooks },
+	[STEP_ROOT] = { "start.root", up_root },
+	[STEP_FILES] = { "start.files", up_files },
+	[STEP_CGROUP] = { "start.cgroup", up_cgroup },
+	[STEP_PROCESS] = { "start.process", up_process },
+};
+
+static void
+start_fini(struct start *s)
+{
+	fd_close(s->root_fd);
+	fd_close(s->alive_fd);
+	for (size_t i = s->nborrowed; i < s->nmounts; i++)
+		fd_close(s->mounts[i].fd);
+	etc_files_fini(&s->etc);
+	potconf_mounts_free(s->user_mounts, s->nuser_mounts);
+	strv_fini(&s->argv);
+	strv_fini(&s->env);
+	iso_child_fini(&s->child);
+}
+
+static int
+take_alive_lock(struct start *s, struct err *e)
+{
+	int rc;
+
+	s->alive_fd = openat(s->p->dir_fd, "state", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (s->alive_fd < 0)
+		return err_sys(e, "cannot open the state of %s", s->p->name);
+	rc = lock_fd(s->alive_fd, true, ALIVE_WAIT_MS, e);
+	if (rc == -E_BUSY)
+		return err_set(e, E_BUSY, "the clean-up of the last run of %s does not end", s->p->name);
+	return rc;
+}
+
+static int
+begin(struct start *s, struct err *e)
+{
+	struct epot *p = s->p;
+	struct state_rec *r = &p->state.rec;
+	const char *id = kv_get(&p->eng->node, "id"), *parent = config_get(p->eng->conf, "cgroup_parent");
+	char prefix[64];
+	int rc;
+
+	rc = take_alive_lock(s, e);
+	if (rc == 0)
+		rc = host_boot_id(r->boot, e);
+	if (rc < 0)
+		return rc;
+	snprintf(prefix, sizeof(prefix), "pot-%s", id == NULL ? "node" : id);
+	rc = iso_cgroup_path(*parent == '\0' ? NULL : parent, prefix, p->name, r->cgroup, e);
+	if (rc < 0)
+		return rc;
+	if (getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
+		return err_sys(e, "cannot get random bytes");
+	r->state = POT_STARTING;
+	r->steps = 0;
+	r->crashed = 0;
+	r->runs++;
+	r->reason[0] = '\0';
+	memset(&r->init, 0, sizeof(r->init));
+	memset(&r->shim, 0, sizeof(r->shim));
+	snprintf(r->network, sizeof(r->network), "%s", potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	return state_write(&p->state, false, e);
+}
+
+/* A failed start: everything back, and the reason where ps and inspect show it. */
+static void
+undo(struct start *s, const struct err *why)
+{
+	struct epot *p = s->p;
+	struct err own = ERR_INIT;
+	char reason[sizeof(p->state.rec.reason)];
+
+	snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, why->msg);
+	/* No fd of ours may hold what is taken down. */
+	start_fini(s);
+	*s =
+	    (struct start){ .p = p, .args = s->args, .root_fd = -1, .alive_fd = -1, .child = ISO_CHILD_INIT };
+	if (epot_walk_back(p, POT_FAILED, reason, &own) < 0)
+		event_warn(&p->eng->events, "%s", own.msg);
+}
+
+static int
+run_steps(struct start *s, struct err *e)
+{
+	struct state_rec *r = &s->p->state.rec;
+	int rc = 0;
+
+	for (unsigned i = 0; i < STEP_COUNT && rc == 0; i++) {
+		r->steps |= 1u << i;
+		rc = state_write(&s->p->state, false, e);
+		fault_point("start.journalled");
+		if (rc == 0)
+			rc = ups[i].up(s, e);
+		fault_point(ups[i].name);
+		/* Where prestart failed there is nothing for poststop to follow. */
+		if (rc < 0 && i == STEP_HOOKS)
+			r->steps &= ~(1u << STEP_HOOKS);
+	}
+	return rc;
+}
+
+static int
+take_snapshot(struct epot *p, struct err *e)
+{
+	char tag[24];
+
+	snprintf(tag, sizeof(tag), "%lld", (long long)(text_now_ns() / 1000000000));
+	return stor_snapshot(p->eng->stor, epot_fs(p), tag, e);
+}
+
+static int
+check_startable(struct epot *p, struct err *e)
+{
+	if (p->state.rec.state == POT_STOPPING) {
+		int rc;
+
+		/* Its shim cleans up and needs the lock for that. */
+		epot_unlock(p);
+		rc = epot_wait_dead(p, LOCK_WAIT_MS, e);
+		if (rc < 0)
+			return rc;
+		return -E_BUSY;
+	}
+	if (!state_is_active(&p->state.rec))
+		return 0;
+	err_set(e, E_EXIST, "pot %s is %s already", p->name, pot_state_name(p->state.rec.state));
+	return err_hint(e, "pot restart %s", p->name);
+}
+
+static int
+get_startable(struct epot *p, struct eng *g, const char *name, struct err *e)
+{
+	for (;;) {
+		int rc = epot_get(p, g, name, EPOT_WRITE, e);
+
+		if (rc == 0)
+			rc = check_startable(p, e);
+		if (rc != -E_BUSY)
+			return rc;
+		epot_fini(p);
+	}
+}
+
+int
+eng_start(struct eng *g, const char *name, const struct pot_start_args *args, struct pot_process *proc,
+    struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	struct start s = { .p = &p,
+		.args = args,
+		.root_fd = -1,
+		.alive_fd = -1,
+		.argv = STRV_INIT(4096),
+		.env = STRV_INIT(4096),
+		.child = ISO_CHILD_INIT };
+	struct err own = ERR_INIT;
+	int rc;
+
+	rc = eng_need_programs(g, e);
+	if (rc == 0)
+		rc = eng_need_storage(g, e);
+	if (rc == 0)
+		rc = get_startable(&p, g, name, e);
+	if (rc == 0)
+		rc = epot_load_conf(&p, e);
+	if (rc == 0 && args->snapshot)
+		rc = take_snapshot(&p, e);
+	if (rc < 0)
+		return rc;
+	rc = begin(&s, &own);
+	if (rc == 0)
+		rc = run_steps(&s, &own);
+	if (rc == 0) {
+		p.state.rec.state = POT_RUNNING;
+		rc = state_write(&p.state, false, &own);
+	}
+	if (rc < 0) {
+		undo(&s, &own);
+		if (e != NULL)
+			*e = own;
+		return err_wrap(e, "cannot start %s", name);
+	}
+	if (args->attach) {
+		proc->pid = 0;
+		proc->fd = take_fd(s.child.client_fd);
+	}
+	start_fini(&s);
+	fault_point("start.running");
+	if (hook_run(&p, HOOK_POSTSTART, &own) < 0)
+		event_warn(&g->events, "pot %s: %s", name, own.msg);
+	return 0;
+}

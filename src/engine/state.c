@@ -1,0 +1,159 @@
+/*
+ * Reading and writing the state file. What the states mean and who may change
+ * them stands elsewhere (pot.c, start.c, stop.c); here is only the format.
+ */
+#include "engine/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/file.h"
+
+#define STATE_MAGIC 0x54535450u /* "PTST" */
+#define STATE_VERSION 1
+#define STATE_FILE "state"
+
+_Static_assert(sizeof(struct state_rec) <= STATE_SLOT_SIZE, "a record fits its slot");
+_Static_assert(sizeof(struct shim_exit) <= STATE_SLOT_SIZE, "the exit fits its slot");
+
+static uint32_t
+rec_crc(const struct state_rec *r)
+{
+	return shim_crc32(r, offsetof(struct state_rec, crc));
+}
+
+/* Strings of a record come from the disk: make sure that they end. */
+static void
+rec_terminate(struct state_rec *r)
+{
+	r->base[sizeof(r->base) - 1] = '\0';
+	r->network[sizeof(r->network) - 1] = '\0';
+	r->cgroup[sizeof(r->cgroup) - 1] = '\0';
+	r->reason[sizeof(r->reason) - 1] = '\0';
+	r->arg[sizeof(r->arg) - 1] = '\0';
+}
+
+int
+state_reload(struct state *s, struct err *e)
+{
+	char ring[STATE_RING_SLOTS * STATE_SLOT_SIZE] __attribute__((aligned(8)));
+	ssize_t n = pread(s->fd, ring, sizeof(ring), STATE_RING_OFF);
+	uint64_t below = UINT64_MAX;
+
+	if (n < 0)
+		return err_sys(e, "cannot read the state file");
+	memset(ring + n, 0, sizeof(ring) - (size_t)n);
+	/* Newest first; a torn one has a wrong sum and the next older is the state. */
+	for (;;) {
+		const struct state_rec *best = NULL;
+
+		for (unsigned i = 0; i < STATE_RING_SLOTS; i++) {
+			const struct state_rec *r = (const void *)(ring + i * STATE_SLOT_SIZE);
+
+			if (r->magic == STATE_MAGIC && r->seq < below &&
+			    (best == NULL || r->seq > best->seq)) {
+				best = r;
+				s->slot = i;
+			}
+		}
+		if (best == NULL)
+			break;
+		if (best->crc == rec_crc(best)) {
+			if (best->version != STATE_VERSION)
+				return err_set(e, E_NOTSUP, "the state file has format %u, this pot knows %u",
+				    best->version, STATE_VERSION);
+			s->rec = *best;
+			rec_terminate(&s->rec);
+			return 0;
+		}
+		below = best->seq;
+	}
+	memset(&s->rec, 0, sizeof(s->rec));
+	s->slot = 0;
+	return err_set(e, E_CORRUPT, "the state file holds no valid record");
+}
+
+int
+state_open(struct state *s, int dirfd, struct err *e)
+{
+	s->fd = openat(dirfd, STATE_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (s->fd < 0 && errno == EACCES)
+		s->fd = openat(dirfd, STATE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (s->fd < 0)
+		return err_sys(e, "cannot open the state file");
+	return state_reload(s, e);
+}
+
+int
+state_write(struct state *s, bool durable, struct err *e)
+{
+	unsigned slot = (s->slot + 1) % STATE_RING_SLOTS;
+	ssize_t n;
+
+	s->rec.magic = STATE_MAGIC;
+	s->rec.version = STATE_VERSION;
+	s->rec.seq++;
+	s->rec.crc = rec_crc(&s->rec);
+	n = pwrite(s->fd, &s->rec, sizeof(s->rec), STATE_RING_OFF + slot * STATE_SLOT_SIZE);
+	if (n != (ssize_t)sizeof(s->rec)) {
+		if (n >= 0)
+			errno = ENOSPC;
+		return err_sys(e, "cannot write the state file");
+	}
+	s->slot = slot;
+	if (durable && fdatasync(s->fd) != 0)
+		return err_sys(e, "cannot write the state file to the disk");
+	return 0;
+}
+
+int
+state_create(struct state *s, int dirfd, const struct state_rec *rec, struct err *e)
+{
+	static const char zeros[STATE_FILE_SIZE];
+
+	s->fd = openat(dirfd, STATE_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (s->fd < 0)
+		return err_sys(e, "cannot make the state file");
+	/* Real blocks, not a hole: a later write cannot fail for want of space. */
+	if (fd_write_all(s->fd, zeros, sizeof(zeros), "the state file", e) < 0)
+		return err_wrap(e, "state");
+	s->rec = *rec;
+	s->slot = 0;
+	return state_write(s, true, e);
+}
+
+int
+state_exit(const struct state *s, struct shim_exit *x, struct err *e)
+{
+	ssize_t n = pread(s->fd, x, sizeof(*x), STATE_EXIT_OFF);
+
+	if (n < 0)
+		return err_sys(e, "cannot read the exit record");
+	return n == (ssize_t)sizeof(*x) && x->magic == SHIM_EXIT_MAGIC && x->run_id == s->rec.run_id &&
+	    x->crc == shim_crc32(x, offsetof(struct shim_exit, crc));
+}
+
+bool
+state_alive(const struct state *s)
+{
+	return lock_held(s->fd, NULL) == 1;
+}
+
+bool
+state_is_active(const struct state_rec *r)
+{
+	return r->state == POT_STARTING || r->state == POT_RUNNING || r->state == POT_PAUSED ||
+	    r->state == POT_STOPPING;
+}
+
+void
+state_fini(struct state *s)
+{
+	fd_close(s->fd);
+	s->fd = -1;
+}

@@ -1,0 +1,518 @@
+/*
+ * libpot: the public API. Here arguments are checked, once for every front
+ * door; what they mean is done by the engine.
+ */
+#include <pot.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "engine/engine.h"
+#include "model/name.h"
+
+struct pot_ctx {
+	struct eng *eng;
+};
+
+static const char *const state_names[] = {
+	[POT_CREATED] = "created",
+	[POT_STARTING] = "starting",
+	[POT_RUNNING] = "running",
+	[POT_PAUSED] = "paused",
+	[POT_STOPPING] = "stopping",
+	[POT_STOPPED] = "stopped",
+	[POT_FAILED] = "failed",
+};
+
+int
+pot_open(struct pot_ctx **out, const struct pot_open_args *args, struct err *e)
+{
+	struct pot_ctx *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (c == NULL)
+		return err_nomem(e);
+	rc = eng_open(&c->eng, args, e);
+	if (rc < 0) {
+		free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void
+pot_close(struct pot_ctx *c)
+{
+	if (c == NULL)
+		return;
+	eng_close(c->eng);
+	free(c);
+}
+
+const char *
+pot_root(const struct pot_ctx *c)
+{
+	return c->eng->root;
+}
+
+const char *
+pot_state_name(enum pot_state s)
+{
+	return (size_t)s < ARRAY_LEN(state_names) ? state_names[s] : "unknown";
+}
+
+static int
+need_root(struct err *e)
+{
+	if (geteuid() == 0)
+		return 0;
+	err_set(e, E_PERM, "only root may do this");
+	return err_hint(e, "try: sudo pot …");
+}
+
+/* A pot of an installation, to be changed. */
+static int
+check(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = name_check(name, "pot", e);
+
+	if (rc == 0)
+		rc = need_root(e);
+	return rc == 0 ? eng_need_node(c->eng, e) : rc;
+}
+
+/* A pot to be looked at. */
+static int
+check_look(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = name_check(name, "pot", e);
+
+	return rc == 0 ? eng_need_node(c->eng, e) : rc;
+}
+
+static int
+check_choice(const char *value, const char *const *choices, const char *what, struct err *e)
+{
+	AUTO_FINI(buf) struct buf list = BUF_INIT(512);
+
+	for (const char *const *ch = choices; *ch != NULL; ch++) {
+		if (value == NULL || strcmp(value, *ch) == 0)
+			return 0;
+		buf_fmt(&list, "%s%s", list.len > 0 ? ", " : "", *ch);
+	}
+	err_set(e, E_INVAL, "there is no %s '%s'", what, value);
+	return err_hint(e, "one of: %s", buf_cstr(&list));
+}
+
+static int
+check_path(const char *path, const char *what, struct err *e)
+{
+	if (path == NULL || *path == '\0')
+		return err_set(e, E_INVAL, "%s is empty", what);
+	if (path[0] != '/')
+		return err_set(e, E_INVAL, "%s '%s' is not absolute", what, path);
+	return 0;
+}
+
+/* ---- node and bases ------------------------------------------------------ */
+
+int
+pot_init(struct pot_ctx *c, const struct pot_init_args *a, struct pot_init_report *r, struct err *e)
+{
+	int rc = a->dry_run ? 0 : need_root(e);
+
+	return rc < 0 ? rc : eng_init(c->eng, a, r, e);
+}
+
+int
+pot_deinit(struct pot_ctx *c, bool force, struct err *e)
+{
+	int rc = need_root(e);
+
+	return rc < 0 ? rc : eng_deinit(c->eng, force, e);
+}
+
+int
+pot_config(struct pot_ctx *c, pot_config_fn *fn, void *arg, struct err *e)
+{
+	return eng_config(c->eng, fn, arg, e);
+}
+
+int
+pot_doctor(struct pot_ctx *c, pot_finding_fn *fn, void *arg, struct err *e)
+{
+	return eng_doctor(c->eng, fn, arg, e);
+}
+
+int
+pot_base_create(struct pot_ctx *c, const struct pot_base_args *a, struct err *e)
+{
+	int rc = a->name == NULL ? 0 : name_check_base(a->name, e);
+
+	if (rc == 0 && a->release == NULL && a->from == NULL)
+		rc = err_set(e, E_INVAL, "neither a release nor a source is given");
+	if (rc == 0)
+		rc = need_root(e);
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_base_create(c->eng, a, e);
+}
+
+int
+pot_base_list(struct pot_ctx *c, bool sizes, pot_base_fn *fn, void *arg, struct err *e)
+{
+	int rc = eng_need_node(c->eng, e);
+
+	return rc < 0 ? rc : eng_base_list(c->eng, sizes, fn, arg, e);
+}
+
+int
+pot_base_destroy(struct pot_ctx *c, const char *name, bool recursive, struct err *e)
+{
+	int rc = name_check_base(name, e);
+
+	if (rc == 0)
+		rc = need_root(e);
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_base_destroy(c->eng, name, recursive, e);
+}
+
+/* ---- making and removing --------------------------------------------------- */
+
+static int
+check_create(const struct pot_create_args *a, struct err *e)
+{
+	static const char *const types[] = { "single", "multi", NULL };
+	static const char *const stacks[] = { "ipv4", "ipv6", "dual", NULL };
+	int rc;
+
+	if ((a->base != NULL) == (a->from_pot != NULL)) {
+		err_set(e, E_INVAL, "a pot is made from one base (-b) or from one pot (-P)");
+		return err_hint(e, "pot list -b shows the bases");
+	}
+	rc = a->base != NULL ? name_check_base(a->base, e) : name_check(a->from_pot, "pot", e);
+	if (rc == 0 && a->from_pot != NULL && strcmp(a->from_pot, a->name) == 0)
+		rc = err_set(e, E_INVAL, "a pot cannot be made from itself");
+	if (rc == 0 && a->tag != NULL)
+		rc = name_check_tag(a->tag, e);
+	if (rc == 0 && a->tag != NULL && a->snapshot)
+		rc = err_set(e, E_INVAL, "either an existing snapshot is used or a new one is taken");
+	if (rc == 0)
+		rc = check_choice(a->type, types, "type", e);
+	if (rc == 0)
+		rc = check_choice(a->stack, stacks, "network stack", e);
+	if (rc == 0)
+		rc = check_choice(a->network, potconf_networks, "network type", e);
+	if (rc == 0 && a->level > 2)
+		rc = err_set(e, E_INVAL, "the level is 0, 1 or 2, not %d", a->level);
+	if (rc == 0 && a->dns != NULL && strncmp(a->dns, "custom:", 7) != 0) {
+		static const char *const dns[] = { "inherit", "off", "custom:FILE", NULL };
+
+		rc = check_choice(a->dns, dns, "dns", e);
+	}
+	return rc;
+}
+
+int
+pot_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
+{
+	int rc = check(c, a->name, e);
+
+	if (rc == 0)
+		rc = check_create(a, e);
+	return rc < 0 ? rc : eng_create(c->eng, a, e);
+}
+
+int
+pot_destroy(struct pot_ctx *c, const char *name, bool force, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_destroy(c->eng, name, force, e);
+}
+
+int
+pot_rename(struct pot_ctx *c, const char *name, const char *newname, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0)
+		rc = name_check(newname, "pot", e);
+	if (rc == 0 && strcmp(name, newname) == 0)
+		rc = err_set(e, E_EXIST, "pot %s has this name already", name);
+	return rc < 0 ? rc : eng_rename(c->eng, name, newname, e);
+}
+
+int
+pot_prune(struct pot_ctx *c, const struct pot_prune_args *a, pot_name_fn *fn, void *arg, struct err *e)
+{
+	int rc = need_root(e);
+
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_prune(c->eng, a, fn, arg, e);
+}
+
+/* ---- running ---------------------------------------------------------------- */
+
+int
+pot_start(struct pot_ctx *c, const char *name, const struct pot_start_args *a, struct pot_process *proc,
+    struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0 && a->attach && (a->fds != NULL || proc == NULL))
+		rc = err_set(e, E_INVAL, "attaching goes with neither fds nor a missing process");
+	return rc < 0 ? rc : eng_start(c->eng, name, a, proc, e);
+}
+
+int
+pot_attach(struct pot_ctx *c, const char *name, struct pot_process *proc, int out_fd, int err_fd,
+    int signal_fd, int *status, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_attach(c->eng, name, proc, out_fd, err_fd, signal_fd, status, e);
+}
+
+int
+pot_stop(struct pot_ctx *c, const char *name, int64_t timeout_ms, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_stop(c->eng, name, timeout_ms, e);
+}
+
+int
+pot_kill(struct pot_ctx *c, const char *name, int sig, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_kill(c->eng, name, sig, e);
+}
+
+int
+pot_pause(struct pot_ctx *c, const char *name, bool pause, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_pause(c->eng, name, pause, e);
+}
+
+int
+pot_wait(struct pot_ctx *c, const char *name, struct pot_exit *x, struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_wait(c->eng, name, x, e);
+}
+
+int
+pot_last_exit(struct pot_ctx *c, const char *name, struct pot_exit *x, struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_last_exit(c->eng, name, x, e);
+}
+
+int
+pot_exec(struct pot_ctx *c, const char *name, const struct pot_exec_args *a, struct pot_process *proc,
+    struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0 && !a->login && (a->argv == NULL || a->argv[0] == NULL))
+		rc = err_set(e, E_INVAL, "no command is given");
+	if (rc == 0 && a->workdir != NULL)
+		rc = check_path(a->workdir, "the working directory", e);
+	return rc < 0 ? rc : eng_exec(c->eng, name, a, proc, e);
+}
+
+int
+pot_exec_wait(struct pot_process *proc, int *status, struct err *e)
+{
+	int ws;
+
+	while (waitpid(proc->pid, &ws, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "cannot wait for process %d", (int)proc->pid);
+	*status = WIFSIGNALED(ws) ? 128 + WTERMSIG(ws) : WEXITSTATUS(ws);
+	return 0;
+}
+
+int
+pot_cleanup(struct pot_ctx *c, const char *name, uint64_t run_id, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_cleanup(c->eng, name, run_id, e);
+}
+
+/* ---- looking ------------------------------------------------------------------ */
+
+int
+pot_list(struct pot_ctx *c, pot_summary_fn *fn, void *arg, struct err *e)
+{
+	int rc = eng_need_node(c->eng, e);
+
+	return rc < 0 ? rc : eng_list(c->eng, fn, arg, e);
+}
+
+int
+pot_info(struct pot_ctx *c, const char *name, unsigned flags, struct pot_info **out, struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_info(c->eng, name, flags, out, e);
+}
+
+int
+pot_exists(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_exists(c->eng, name, e);
+}
+
+int
+pot_top(struct pot_ctx *c, const char *name, pot_task_fn *fn, void *arg, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_top(c->eng, name, fn, arg, e);
+}
+
+int
+pot_logs(struct pot_ctx *c, const char *name, const struct pot_logs_args *a, pot_log_fn *fn, void *arg,
+    struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_logs(c->eng, name, a, fn, arg, e);
+}
+
+/* ---- snapshots, settings, files ---------------------------------------------- */
+
+int
+pot_snapshot(struct pot_ctx *c, const char *name, const char *tag, char made[128], struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0 && tag != NULL)
+		rc = name_check_tag(tag, e);
+	return rc < 0 ? rc : eng_snapshot(c->eng, name, tag, made, e);
+}
+
+int
+pot_rollback(struct pot_ctx *c, const char *name, const char *tag, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0 && tag != NULL)
+		rc = name_check_tag(tag, e);
+	return rc < 0 ? rc : eng_rollback(c->eng, name, tag, e);
+}
+
+int
+pot_purge_snapshots(struct pot_ctx *c, const char *name, bool all, pot_name_fn *fn, void *arg, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_purge_snapshots(c->eng, name, all, fn, arg, e);
+}
+
+int
+pot_set_command(struct pot_ctx *c, const char *name, const char *command, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_command(c->eng, name, command, e);
+}
+
+int
+pot_set_env(struct pot_ctx *c, const char *name, enum pot_change how, char *const *items, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_env(c->eng, name, how, items, e);
+}
+
+int
+pot_set_hosts(struct pot_ctx *c, const char *name, enum pot_change how, char *const *items, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_hosts(c->eng, name, how, items, e);
+}
+
+int
+pot_set_hook(struct pot_ctx *c, const char *name, const char *point, const char *file, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_hook(c->eng, name, point, file, e);
+}
+
+int
+pot_set_attribute(struct pot_ctx *c, const char *name, const char *attr, const char *value, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_attribute(c->eng, name, attr, value, e);
+}
+
+int
+pot_get_attribute(struct pot_ctx *c, const char *name, const char *attr, char **value, struct err *e)
+{
+	int rc = check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_get_attribute(c->eng, name, attr, value, e);
+}
+
+int
+pot_mount_in(struct pot_ctx *c, const char *name, const struct pot_mount *m, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0)
+		rc = check_path(m->target, "the mount point", e);
+	return rc < 0 ? rc : eng_mount_in(c->eng, name, m, e);
+}
+
+int
+pot_mount_out(struct pot_ctx *c, const char *name, const char *target, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0)
+		rc = check_path(target, "the mount point", e);
+	return rc < 0 ? rc : eng_mount_out(c->eng, name, target, e);
+}
+
+int
+pot_copy_in(
+    struct pot_ctx *c, const char *name, const char *host_src, const char *dst, unsigned flags, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0)
+		rc = check_path(dst, "the destination", e);
+	return rc < 0 ? rc : eng_copy_in(c->eng, name, host_src, dst, flags, e);
+}
+
+int
+pot_copy_out(
+    struct pot_ctx *c, const char *name, const char *src, const char *host_dst, unsigned flags, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0)
+		rc = check_path(src, "the source", e);
+	return rc < 0 ? rc : eng_copy_out(c->eng, name, src, host_dst, flags, e);
+}
