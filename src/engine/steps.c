@@ -5,6 +5,7 @@
  */
 #include "engine/epot.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
