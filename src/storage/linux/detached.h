@@ -1,0 +1,19 @@
+/*
+ * A directory as a mount of its own that is in no namespace: what every
+ * mechanism whose roots are directories of a mounted file system hands out.
+ */
+#ifndef STORAGE_LINUX_DETACHED_H
+#define STORAGE_LINUX_DETACHED_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * Returns an O_PATH directory fd on a detached clone of the mount at dirfd
+ * (an fd in the caller's mount namespace); closing it unmounts. `what` names
+ * the directory in messages.
+ */
+int detached_mount(int dirfd, bool ro, const char *what, struct err *) MUST_CHECK;
+
+#endif
