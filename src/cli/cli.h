@@ -91,7 +91,7 @@ void table_time(struct table *, int64_t ns); /* RFC 3339, "-" for 0 */
 int table_print(struct table *, const struct cli *, struct err *) MUST_CHECK;
 DEFINE_AUTO_FINI(table, struct table)
 
-/* "KEY: VALUE" with the values aligned, for what shows one thing. */
+/* "KEY: VALUE" with the values aligned; key "": one more value of the key before. */
 void field(const char *key, const char *fmt, ...) PRINTF(2, 3);
 /* Text that may hold anything, on stdout, escaped. */
 void put_text(const char *);

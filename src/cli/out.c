@@ -187,7 +187,8 @@ field(const char *key, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vfmt(&b, fmt, ap);
 	va_end(ap);
-	printf("%s:%*s", key, (int)(strlen(key) < FIELD_WIDTH ? FIELD_WIDTH - strlen(key) : 1), "");
+	printf("%s%c%*s", key, key[0] != '\0' ? ':' : ' ',
+	    (int)(strlen(key) < FIELD_WIDTH ? FIELD_WIDTH - strlen(key) : 1), "");
 	put_text(buf_cstr(&b));
 	putchar('\n');
 }

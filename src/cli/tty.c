@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 
 #define CHUNK 16384
+#define DRAIN_READS 64 /* of at most 4 KiB each: more than a pty holds */
 
 /* For the handler of deadly signals; changed only around raw mode. */
 static struct termios saved_mode;
@@ -110,13 +111,21 @@ resize(const struct loop *l)
 
 /* ---- signals ------------------------------------------------------------------ */
 
+/* Nobody has the other side of the pty open, or will look at it again. */
 static void
-master_close(struct loop *l)
+pty_ended(struct loop *l)
+{
+	l->in.eof = l->out.eof = true;
+	l->in.at = l->in.len = 0;
+}
+
+/* Hangs up: what the terminal of the process does when its line is cut. */
+static void
+pty_close(struct loop *l)
 {
 	fd_close(l->master);
 	l->master = -1;
-	l->in.eof = l->out.eof = true;
-	l->in.at = l->in.len = 0;
+	pty_ended(l);
 }
 
 static void
@@ -163,7 +172,7 @@ take_signals(struct loop *l)
 			kill(l->p->pid, sigs[i]);
 			/* A shell ignores SIGTERM; that its terminal is gone it does not. */
 			if (sigs[i] == SIGTERM || sigs[i] == SIGHUP)
-				master_close(l);
+				pty_close(l);
 		}
 	}
 }
@@ -180,7 +189,7 @@ input_ended(struct loop *l, bool line_open)
 	l->in.eof = true;
 	if (l->raw) { /* the terminal itself is gone */
 		kill(l->p->pid, SIGHUP);
-		master_close(l);
+		pty_close(l);
 		return;
 	}
 	if (tcgetattr(l->master, &t) == 0 && (t.c_lflag & ICANON) != 0)
@@ -190,7 +199,10 @@ input_ended(struct loop *l, bool line_open)
 	l->in.len = line_open ? 2 : 1;
 }
 
-/* Reads once; false at the end. */
+/*
+ * Reads once; false at the end. A process may close its side and live on: the
+ * pty is not closed then, because that would be a hang-up for it.
+ */
 static bool
 way_read(struct way *w)
 {
@@ -228,7 +240,8 @@ drain(struct loop *l)
 {
 	struct err e = ERR_INIT;
 
-	for (;;) {
+	/* Bounded: what stays behind may never stop writing. */
+	for (int rounds = 0; rounds < DRAIN_READS; rounds++) {
 		if (pending(&l->out) &&
 		    fd_write_all(
 			l->out.to, l->out.data + l->out.at, l->out.len - l->out.at, "the output", &e) != 0)
@@ -262,10 +275,10 @@ move_data(struct loop *l, const struct pollfd p[static 4])
 
 	if (p[2].revents != 0 && l->master >= 0) {
 		if (pending(&l->in) && (p[2].revents & POLLOUT) != 0 && !way_write(&l->in))
-			master_close(l);
+			pty_ended(l);
 		if (!l->out.eof && !pending(&l->out) && (p[2].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
 		    !way_read(&l->out))
-			master_close(l);
+			pty_ended(l);
 	}
 	if (p[1].revents != 0 && !l->in.eof && !pending(&l->in) && !way_read(&l->in) && l->master >= 0)
 		input_ended(l, line_open);
@@ -279,7 +292,7 @@ copy_until_end(struct loop *l, struct err *e)
 	struct pollfd p[4];
 
 	check_ended(l);
-	while (!l->ended && (l->master >= 0 || pending(&l->out))) {
+	while (!l->ended) {
 		if (wait_ready(l, p) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -289,8 +302,7 @@ copy_until_end(struct loop *l, struct err *e)
 			take_signals(l);
 		move_data(l, p);
 	}
-	if (l->master >= 0 || pending(&l->out))
-		drain(l);
+	drain(l);
 	return 0;
 }
 
