@@ -216,8 +216,8 @@ read_file(const char *path, struct buf *b, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, E_INVAL, "configuration %s: not a regular file", path);
 	if ((r = fd_read_all(fd, b, e)) < 0)
-		return err_wrap(e, "configuration %s", path);
-	return 0;
+		err_wrap(e, "configuration %s", path);
+	return r;
 }
 
 int

@@ -300,11 +300,26 @@ unknown(const struct source *src, size_t line, const char *name, struct err *e)
 	    column_of(src->text, src->len, line, name), name);
 	near = text_nearest(name, names, n);
 	if (near != NULL)
-		return err_hint(e, "did you mean %s?", near);
-	return err_hint(e, "pot.conf(5) lists the settings");
+		err_hint(e, "did you mean %s?", near);
+	else
+		err_hint(e, "pot.conf(5) lists the settings");
+	return -E_INVAL;
 }
 
-/* The library's words, with their place. "no such option 'x'" is the only one said better. */
+/* The last line with anything on it: where an unfinished setting stands. */
+static size_t
+last_line(const struct source *src)
+{
+	size_t len = src->len, line = 1;
+
+	while (len > 0 && strchr(" \t\r\n", src->text[len - 1]) != NULL)
+		len--;
+	for (size_t i = 0; i < len; i++)
+		line += src->text[i] == '\n';
+	return line;
+}
+
+/* The library's words, with their place; two of them are said better. */
 static int
 translate(const struct source *src, const cfg_t *cfg, struct err *e)
 {
@@ -313,6 +328,8 @@ translate(const struct source *src, const cfg_t *cfg, struct err *e)
 	size_t line = cfg->line > 0 ? (size_t)cfg->line : 1;
 	char word[80];
 
+	if (strcmp(msg, "premature end of file") == 0)
+		line = last_line(src);
 	quote = strchr(msg, '\'');
 	snprintf(word, sizeof(word), "%s", quote != NULL ? quote + 1 : msg);
 	if (quote == NULL)
@@ -321,6 +338,9 @@ translate(const struct source *src, const cfg_t *cfg, struct err *e)
 		*strrchr(word, '\'') = '\0';
 	if (strncmp(msg, no_such, sizeof(no_such) - 1) == 0)
 		return unknown(src, line, word, e);
+	/* '|' is the library's way into sections, of which there are none here. */
+	if (strncmp(msg, "no sub-section", strlen("no sub-section")) == 0)
+		msg = "'|' in the name of a setting";
 	return err_set(
 	    e, E_INVAL, "%s:%zu:%zu: %s", src->file, line, column_of(src->text, src->len, line, word), msg);
 }

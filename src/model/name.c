@@ -42,8 +42,9 @@ check(const char *name, const char *kind, const char *also, const char *also_tex
 	} else {
 		return 0;
 	}
-	return err_hint(
+	err_hint(
 	    e, "use 1 to %d of A-Z a-z 0-9 %s, beginning with a letter or a digit", POT_NAME_MAX, also_text);
+	return -E_INVAL;
 }
 
 int

@@ -239,7 +239,8 @@ add_groups(const char *group, struct passwd_user *u, struct err *e)
 		if (u->ngroups == PASSWD_GROUPS_MAX) {
 			err_set(e, E_LIMIT, "user '%s': in more than %d groups of the pot's /etc/group",
 			    u->name, PASSWD_GROUPS_MAX);
-			return err_hint(e, "name the group to use: USER:GROUP");
+			err_hint(e, "name the group to use: USER:GROUP");
+			return -E_LIMIT;
 		}
 		u->groups[u->ngroups++] = l.gid;
 	}
@@ -266,7 +267,8 @@ passwd_lookup(const char *passwd, const char *group, const char *spec, struct pa
 	}
 	if (user.len == 0 || (colon != NULL && (grp.len == 0 || strchr(grp.s, ':') != NULL))) {
 		err_set(e, E_INVAL, "user '%.64s': not of the form USER or USER:GROUP", spec);
-		return err_hint(e, "names or numbers of the pot's own users, e.g. www, 1000 or www:www");
+		err_hint(e, "names or numbers of the pot's own users, e.g. www, 1000 or www:www");
+		return -E_INVAL;
 	}
 	r = set_user(passwd != NULL ? passwd : "", user, &u, e);
 	if (r == 0 && as_root)

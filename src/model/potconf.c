@@ -36,7 +36,8 @@ check_version(const char *value, struct err *e)
 	if (strcmp(value, POTCONF_VERSION) == 0)
 		return 0;
 	err_set(e, E_NOTSUP, "version '%.16s' of the format: made by a newer pot", value);
-	return err_hint(e, "this pot reads version " POTCONF_VERSION "; use the newer one");
+	err_hint(e, "this pot reads version " POTCONF_VERSION "; use the newer one");
+	return -E_NOTSUP;
 }
 
 static int
@@ -104,7 +105,8 @@ check_network(const char *value, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
 		if (strcmp(value, later[i]) == 0) {
 			err_set(e, E_NOTSUP, "network type %s is not in this version", value);
-			return err_hint(e, "use inherit or none");
+			err_hint(e, "use inherit or none");
+			return -E_NOTSUP;
 		}
 	}
 	return one_of(value, potconf_networks, e);
@@ -243,14 +245,15 @@ check_targets(const struct potconf *pc, struct err *e)
 	size_t n;
 	int r = potconf_mounts(pc, &m, &n, e);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		for (size_t j = 0; r == 0 && j < i; j++) {
 			if (strcmp(m[i].target, m[j].target) == 0)
 				r = err_set(e, E_INVAL, "%s: %s is used twice", PC_MOUNT, m[i].target);
 		}
 	}
-	if (r == 0)
-		potconf_mounts_free(m, n);
+	potconf_mounts_free(m, n);
 	return r;
 }
 

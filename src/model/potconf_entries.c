@@ -96,13 +96,16 @@ potconf_env_check(const char *assignment, struct err *e)
 	if (assignment[upto] == '\0') {
 		/* Only a name can be shown: a lone word may as well be a secret. */
 		err_set(e, E_INVAL, "environment variable %.*s: no '='",
-		    len == upto && len < 64 ? (int)len : 0, assignment);
-		return err_hint(e, "give NAME=value");
+		    len == upto && len > 0 && len < 64 ? (int)len : 1,
+		    len == upto && len > 0 ? assignment : "?");
+		err_hint(e, "give NAME=value");
+		return -E_INVAL;
 	}
 	if (len != upto || len == 0) {
 		err_set(e, E_INVAL, "environment variable '%.*s': not a valid name",
 		    upto < 64 ? (int)upto : 64, assignment);
-		return err_hint(e, "use A-Z a-z 0-9 and _, not beginning with a digit");
+		err_hint(e, "use A-Z a-z 0-9 and _, not beginning with a digit");
+		return -E_INVAL;
 	}
 	if (strnlen(assignment, ENV_MAX) == ENV_MAX)
 		return err_set(e, E_LIMIT, "environment variable %.*s: longer than %d bytes",
@@ -165,13 +168,15 @@ host_make(struct host *h, const char *name, size_t len, const char *address, str
 	snprintf(h->name, sizeof(h->name), "%.*s", (int)len, name);
 	if (!name_is_hostname(h->name)) {
 		err_set(e, E_INVAL, "host '%.80s': not a host name", h->name);
-		return err_hint(e, "use letters, digits, hyphens and dots");
+		err_hint(e, "use letters, digits, hyphens and dots");
+		return -E_INVAL;
 	}
 	h->family = inet_pton(AF_INET, address, raw) == 1 ? AF_INET : AF_INET6;
 	if (h->family == AF_INET6 && inet_pton(AF_INET6, address, raw) != 1) {
 		err_set(e, E_INVAL, "host %.80s: '%.64s' is neither an IPv4 nor an IPv6 address", h->name,
 		    address);
-		return err_hint(e, "give NAME:ADDRESS, e.g. db:10.0.0.5 or db:fd00::5");
+		err_hint(e, "give NAME:ADDRESS, e.g. db:10.0.0.5 or db:fd00::5");
+		return -E_INVAL;
 	}
 	if (inet_ntop(h->family, raw, h->address, sizeof(h->address)) == NULL)
 		return err_sys(e, "host %.80s: '%.64s'", h->name, address);
@@ -186,7 +191,8 @@ host_parse(struct host *h, const char *entry, struct err *e)
 
 	if (colon == NULL) {
 		err_set(e, E_INVAL, "host '%.64s': no ':'", entry);
-		return err_hint(e, "give NAME:ADDRESS, e.g. db:10.0.0.5 or db:fd00::5");
+		err_hint(e, "give NAME:ADDRESS, e.g. db:10.0.0.5 or db:fd00::5");
+		return -E_INVAL;
 	}
 	return host_make(h, entry, (size_t)(colon - entry), colon + 1, e);
 }

@@ -33,7 +33,7 @@ enum {
 /* fds of `init`; 0, 1, 2 are the main process's. */
 enum {
 	INIT_FD_GATE = 3,   /* one byte opens it, end of file ends the pot */
-	INIT_FD_STATUS = 4, /* one struct shim_failure: sys 0 when executed; direct: EOF then */
+	INIT_FD_STATUS = 4, /* struct shim_failure: sys 0 when executed */
 	INIT_FD_RESULT = 5  /* struct init_result, to the shim */
 };
 
@@ -61,6 +61,7 @@ struct shim_failure {
 #define SHIM_STEP_EXEC 0xffffffffu
 #define SHIM_STEP_WORKDIR 0xfffffffeu
 #define SHIM_STEP_USER 0xfffffffdu
+#define SHIM_STEP_DIRECT 0xfffffffcu /* sys 0, with INIT_FLAG_DIRECT: end of file after this means executed */
 
 /*
  * The state file: a header, the slot that only the shim writes, then slots of

@@ -59,8 +59,10 @@ unknown(const char *text, const char *name, struct err *e)
 	upper[i] = '\0';
 	near = text_nearest(upper, names, ARRAY_LEN(names) - 1);
 	if (near != NULL)
-		return err_hint(e, "did you mean %s?", near);
-	return err_hint(e, "give a name such as TERM, or a number from 1 to %d", SIGRTMAX);
+		err_hint(e, "did you mean %s?", near);
+	else
+		err_hint(e, "give a name such as TERM, or a number from 1 to %d", SIGRTMAX);
+	return -E_INVAL;
 }
 
 int

@@ -1,0 +1,28 @@
+/* The configuration file: read, or refused with a place in the file. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct config *c = NULL;
+	struct err e = ERR_INIT;
+
+	if (config_parse(&c, (const char *)data, size, "fuzz", &e) == 0) {
+		for (size_t i = 0; i < config_nkeys; i++) {
+			if (config_get(c, config_keys[i].name) == NULL)
+				abort();
+		}
+		if (config_uint(c, "log_files") == 0 || config_duration_ms(c, "stop_timeout") < 0)
+			abort();
+		config_free(c);
+	} else if (strncmp(e.msg, "fuzz:", 5) != 0 && e.code != E_LIMIT && e.code != E_NOMEM) {
+		abort();
+	}
+	return 0;
+}
