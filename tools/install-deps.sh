@@ -9,7 +9,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 
-build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev
+build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev
 	libbtrfsutil-dev libcmocka-dev musl-tools"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
@@ -54,12 +54,18 @@ if [ -n "$missing" ]; then
 	DEBIAN_FRONTEND=noninteractive
 	export DEBIAN_FRONTEND
 	zfs_was=$(pidof zfs-fuse || true)
+	log=$(mktemp)
 	# Old package lists name versions that the mirrors no longer have: try, update, try again.
-	# shellcheck disable=SC2086
-	apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
-		apt-get update -q
-		apt-get install -y -q --no-install-recommends $missing
+	install() {
+		# shellcheck disable=SC2086
+		apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1
 	}
+	install || { apt-get update -q >"$log" 2>&1 && install; } || {
+		cat "$log" >&2
+		rm -f "$log"
+		exit 1
+	}
+	rm -f "$log"
 	case " $missing " in
 	*" zfs-fuse "*)
 		# The tests run their own daemon on their own pool; nobody asked for one on the host.
