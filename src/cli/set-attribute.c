@@ -41,7 +41,7 @@ const struct cmd cmd_set_attribute = {
 	.aliases = { "set-attr" },
 	.group = "Settings",
 	.summary = "set an attribute of a pot",
-	.text = "Attributes are switches and values such as start-at-boot, prunable, stop-timeout; 'pot info "
+	.text = "Attributes are switches and values such as start-at-boot, prunable, stop_timeout; 'pot info "
 		"-v'\n"
 		"shows all of them with their values. An empty value takes an attribute back to nothing "
 		"where it is text.",

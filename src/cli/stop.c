@@ -45,7 +45,7 @@ restart_run(struct cli *cli, const struct args *a, struct err *e)
 }
 
 static const struct opt opts[] = {
-	{ "timeout", 't', "SECONDS", 0, "time until SIGKILL; also 500ms, 1m (the pot's stop-timeout)" },
+	{ "timeout", 't', "SECONDS", 0, "time until SIGKILL; also 500ms, 1m (the pot's stop_timeout)" },
 	OPT_END,
 };
 

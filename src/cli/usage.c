@@ -140,6 +140,7 @@ cmd_json(const struct cmd *c)
 	AUTO_FREE char *line = NULL;
 	size_t len;
 	json_t *opts = json_array(), *aliases = json_array();
+	char words[256];
 	FILE *f = open_memstream(&line, &len);
 
 	if (f == NULL)
@@ -147,15 +148,16 @@ cmd_json(const struct cmd *c)
 	usage_line(c, f);
 	if (fclose(f) != 0)
 		return NULL;
+	snprintf(words, sizeof(words), "%s%s%s", pots_usage(c), c->args[0] != '\0' ? " " : "", c->args);
 	if (c->pot != POT_NONE)
 		json_array_append_new(opts, opt_json(&opt_pot));
 	for (const struct opt *o = c->opts; o != NULL && o->name != NULL; o++)
 		json_array_append_new(opts, opt_json(o));
 	for (size_t i = 0; c->aliases[i] != NULL; i++)
 		json_array_append_new(aliases, json_string(c->aliases[i]));
-	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:b, s:b}", "name", c->name,
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:b, s:b}", "name", c->name,
 	    "aliases", aliases, "group", c->group, "summary", c->summary, "description", c->text, "usage",
-	    line, "options", opts, "example", c->example, "json",
+	    line, "arguments", words + strspn(words, " "), "options", opts, "example", c->example, "json",
 	    c->json != NULL ? keys_json(c->json) : json_null(), "root", (c->flags & CMD_ROOT) != 0,
 	    "command_status", (c->flags & CMD_STATUS) != 0);
 }
