@@ -132,6 +132,7 @@ init_start(struct init *in)
 
 	if (init_has(in, INIT_FLAG_DIRECT)) {
 		init_tell(INIT_EXECUTED, 0);
+		init_report(0, SHIM_STEP_DIRECT, "");
 		init_become(in);
 	}
 	/* Suspended until the command is executed, on a copy of these few pages. */

@@ -1,0 +1,138 @@
+/*
+ * Between the caller of iso_spawn and the two processes it makes.  Both share
+ * the caller's memory (CLONE_VM: no page table is copied) until they execute
+ * pot-shim, so all they need is prepared here, and all they do are raw system
+ * calls: no malloc, no errno, no stdio.
+ *
+ *   caller ── A0 (ends at once: nobody has to reap the shim)
+ *              └─ A  becomes `pot-shim run`
+ *                 └─ B  new namespaces, sets the root up, becomes `pot-shim init`
+ */
+#ifndef ISOLATION_LINUX_CHILD_H
+#define ISOLATION_LINUX_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/sched.h>
+
+#include "isolation/isolation.h"
+#include "model/shimproto.h"
+
+/* clang-format off */
+#define ISO_STEPS(X)                                                \
+	X(CLONE_SHIM, "cannot make the shim process")               \
+	X(CLONE_INIT, "cannot make a process in new namespaces")    \
+	X(MNTNS,      "cannot open the mount namespace")            \
+	X(SHIM_EXEC,  "cannot execute the shim")                    \
+	X(FDS,        "cannot arrange file descriptors")            \
+	X(DEATHSIG,   "cannot bind the pot's life to its shim")     \
+	X(CGROUP,     "cannot enter the pot's control group")       \
+	X(CGROUPNS,   "cannot make a control group namespace")      \
+	X(PRIVATE,    "cannot make the mounts private")             \
+	X(DEV,        "cannot make the device directory")           \
+	X(NODE,       "cannot make a device node")                  \
+	X(ROOT,       "cannot attach the root")                     \
+	X(PIVOT,      "cannot change the root")                     \
+	X(OLDROOT,    "cannot let go of the host's root")           \
+	X(TARGET,     "cannot use as a mount point")                \
+	X(MOUNT,      "cannot mount")                               \
+	X(HOSTNAME,   "cannot set the host name")                   \
+	X(LOOPBACK,   "cannot bring the loopback interface up")     \
+	X(WORKDIR,    "cannot use as working directory")            \
+	X(JOIN,       "cannot join the pot's namespaces")           \
+	X(USER,       "cannot become the user")                     \
+	X(TTY,        "cannot take the terminal")                   \
+	X(UMOUNT,     "cannot unmount")
+/* clang-format on */
+enum iso_step {
+	STEP_NONE,
+#define X(name, text) STEP_##name,
+	ISO_STEPS(X)
+#undef X
+	    STEP_COUNT
+};
+
+/* Where a child says what failed; in memory shared with the caller. */
+struct child_fail {
+	int sys; /* errno, 0: nothing failed */
+	uint32_t step;
+	const char *what;
+};
+
+#define CHILD_STACK (64 * 1024)
+#define CHILD_FDS 10
+
+/* What the processes become. fds[i] becomes number i; -1: closed there. */
+struct child_image {
+	int fds[CHILD_FDS];
+	int nfds;
+	char *const *argv;
+	char *const *envp;
+};
+
+struct spawn_ctx {
+	/* Prepared by the caller, only read by A and B. */
+	const struct iso_spec *spec;
+	struct child_image shim, init;
+	char *pid_arg; /* of shim.argv: A writes B's pid there, at most 11 bytes */
+	int exe_fd;    /* read-only detached mount of pot-shim */
+	int cg_fd;     /* directory of the pot's group (cgroup v2), or -1 */
+	int tasks_fd;  /* its "tasks" (v1 freezer), or -1 */
+	uint64_t ns_flags;
+	char *stack_a0, *stack_a, *stack_b;
+	/* Written by the children. */
+	volatile int shim_pid, init_pid;
+	struct child_fail fail_a, fail_b;
+};
+
+/* A command in a running pot. */
+struct exec_ctx {
+	const struct iso_exec_spec *spec;
+	int pidfd;
+	int cg_fd, tasks_fd; /* as in struct spawn_ctx */
+	int fds[3];
+	char *stack_final;
+	volatile int pid;
+	struct child_fail fail;
+};
+
+/* A mount into a running pot, or out of it. */
+struct join_mount {
+	int pidfd;
+	const struct iso_mount *mount; /* or NULL: unmount target */
+	const char *target;
+	struct child_fail fail;
+};
+
+/* What the processes do, from their first instruction on. */
+int child_exec_middle(void *exec_ctx);
+int child_join_mount(void *join_mount);
+/* A0's whole life; exits 0. */
+int child_a0(void *ctx);
+
+/* src[i] becomes number i (-1: closed), *extra (may be NULL) the next one; all others close at exec. */
+int child_fds(const int *src, int n, int *extra);
+/* Names the failing step; returns -1. */
+int child_failed(struct child_fail *, enum iso_step, long minus_errno, const char *what);
+
+/* Mounts, in the child (mounts.c). For the last two the pot's root is the root of the process. */
+int child_root(const struct spawn_ctx *, struct child_fail *);
+int child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *);
+int child_unmount_at(const char *target, struct child_fail *);
+
+/* Signals of the calling thread are blocked while a child shares its memory. */
+void child_block_signals(unsigned long *saved);
+void child_restore_signals(const unsigned long *saved);
+/* Runs fn(arg) in a process on `stack` (CHILD_STACK bytes) that shares memory; returns when it has
+   ended or executed. pid or -errno. */
+int child_run(int (*fn)(void *), void *arg, char *stack, uint64_t flags, int exit_signal);
+char *child_stack_new(unsigned n); /* n stacks; NULL without memory */
+void child_stack_free(char *, unsigned n);
+
+/* A pidfd of exactly this process, or E_STATE: the pot has ended. */
+int child_pidfd(const struct proc_id *, struct err *);
+
+/* An error for what a child reported. */
+int child_error(struct err *, int sys, uint32_t step, const char *what);
+
+#endif

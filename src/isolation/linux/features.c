@@ -1,0 +1,221 @@
+/*
+ * What pots need of the kernel, as a table for `doctor`.  A probe changes
+ * nothing: it calls with arguments that a kernel with the feature refuses for
+ * another reason than "no such call", or works on a detached object.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+
+#include "isolation/linux/cgroup.h"
+#include "isolation/linux/child.h"
+
+static int
+missing(struct buf *why, int sys)
+{
+	buf_str(why, strerror(sys));
+	return 0;
+}
+
+/* A call that exists fails in another way than ENOSYS. */
+static int
+call_exists(long r, struct buf *why)
+{
+	return r < 0 && errno == ENOSYS ? missing(why, errno) : 1;
+}
+
+static int
+ns_exists(const char *name, struct buf *why)
+{
+	char path[64] = "/proc/self/ns/";
+
+	strncat(path, name, sizeof(path) - strlen(path) - 1);
+	return access(path, F_OK) == 0 ? 1 : missing(why, errno);
+}
+
+static int
+probe_mnt(struct buf *why)
+{
+	return ns_exists("mnt", why);
+}
+
+static int
+probe_pid(struct buf *why)
+{
+	return ns_exists("pid", why);
+}
+
+static int
+probe_net(struct buf *why)
+{
+	return ns_exists("net", why);
+}
+
+static int
+probe_uts_ipc(struct buf *why)
+{
+	return ns_exists("uts", why) && ns_exists("ipc", why);
+}
+
+static int
+probe_cgroup_ns(struct buf *why)
+{
+	return ns_exists("cgroup", why);
+}
+
+static int
+probe_root(struct buf *why)
+{
+	if (geteuid() == 0)
+		return 1;
+	buf_str(why, "not root");
+	return 0;
+}
+
+static int
+probe_clone3(struct buf *why)
+{
+	return call_exists(syscall(SYS_clone3, NULL, 0), why);
+}
+
+static int
+probe_pidfd(struct buf *why)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0)
+		return missing(why, errno);
+	close(fd);
+	return 1;
+}
+
+static int
+fs_type(const char *type, struct buf *why)
+{
+	int fd = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+
+	if (fd < 0)
+		return missing(why, errno);
+	close(fd);
+	return 1;
+}
+
+static int
+probe_fsopen(struct buf *why)
+{
+	return fs_type("tmpfs", why) && fs_type("proc", why);
+}
+
+static int
+probe_devpts(struct buf *why)
+{
+	return fs_type("devpts", why);
+}
+
+static int
+probe_mqueue(struct buf *why)
+{
+	return fs_type("mqueue", why);
+}
+
+/* Read-only detached clones: works on a mount that nobody else sees. */
+static int
+probe_setattr(struct buf *why)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int ok;
+
+	if (fd < 0)
+		return missing(why, errno);
+	ok = syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0;
+	if (!ok)
+		buf_str(why, strerror(errno));
+	close(fd);
+	return ok;
+}
+
+static int
+probe_openat2(struct buf *why)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
+
+	if (fd < 0)
+		return missing(why, errno);
+	close(fd);
+	return 1;
+}
+
+/* pivot_root refuses the kernel's initial file system. */
+static int
+probe_pivot(struct buf *why)
+{
+	struct stat root, up;
+
+	if (stat("/", &root) != 0 || stat("/proc/1/root/..", &up) != 0)
+		return 1;
+	AUTO_FINI(buf) struct buf b = BUF_INIT(16u << 20);
+	AUTO(fd) int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 1;
+	text[n] = '\0';
+	if (strstr(text, " / / ") != NULL && strstr(text, " - rootfs ") != NULL) {
+		buf_str(why, "the root is the initramfs");
+		return 0;
+	}
+	return 1;
+}
+
+static int
+probe_freeze(struct buf *why)
+{
+	struct cg_trees *t = malloc(sizeof(*t));
+	struct err e = ERR_INIT;
+	int ok;
+
+	if (t == NULL || cg_find(t, &e) < 0) {
+		free(t);
+		buf_str(why, e.msg);
+		return 0;
+	}
+	ok = t->v2.mount[0] != '\0' || t->freezer.mount[0] != '\0';
+	free(t);
+	if (!ok)
+		buf_str(why, "neither cgroup2 nor the v1 freezer is mounted");
+	return ok;
+}
+
+#define KERNEL "a kernel with this feature compiled in"
+const struct iso_feature iso_features[] = {
+	{ "root", "everything but looking", "run pot as root", true, probe_root },
+	{ "mount namespace", "a root of its own", KERNEL, true, probe_mnt },
+	{ "pid namespace", "processes that end together", KERNEL, true, probe_pid },
+	{ "uts and ipc namespaces", "a host name and shared memory of its own", KERNEL, true, probe_uts_ipc },
+	{ "cgroup namespace", "hiding the host's groups", KERNEL, true, probe_cgroup_ns },
+	{ "net namespace", "network type none", KERNEL, false, probe_net },
+	{ "clone3", "starting", "Linux 5.7 or later", true, probe_clone3 },
+	{ "pidfd", "signals that never hit a stranger", "Linux 5.3 or later", true, probe_pidfd },
+	{ "fsopen", "mounts made by fd", "Linux 5.2 or later", true, probe_fsopen },
+	{ "mount_setattr", "read-only mounts, the protected shim", "Linux 5.12 or later", true,
+	    probe_setattr },
+	{ "pivot_root", "a root of its own", "boot from a disk or tmpfs, not from the initramfs", true,
+	    probe_pivot },
+	{ "devpts", "terminals in pots", KERNEL, true, probe_devpts },
+	{ "mqueue", "/dev/mqueue in pots", KERNEL, true, probe_mqueue },
+	{ "openat2", "fast safe paths (a slower walker is used without)", "Linux 5.6 or later", false,
+	    probe_openat2 },
+	{ "freezing groups", "pause, top of all processes, sure kills", "mount cgroup2 or the v1 freezer",
+	    false, probe_freeze },
+};
+const size_t iso_nfeatures = ARRAY_LEN(iso_features);
