@@ -45,7 +45,7 @@ xargs -P "$(nproc)" -n 1 sh -c '
 	exec $python -m ziglang cc -target "$target" -std=gnu11 -c -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wno-unused-parameter -Wno-missing-field-initializers \
 	    -Wno-sign-compare -Wno-missing-format-attribute -Werror -fno-strict-aliasing -D_GNU_SOURCE \
-	    -DPOT_FAULTS -DPOT_LIBEXEC=\"/usr/local/libexec/pot\" \
+	    -DPOT_FAULTS -DPOT_LIBEXEC=\"/usr/local/libexec/pot\" -DPOT_BINDIR=\"/usr/local/bin\" \
 	    -Iinclude -Isrc -idirafter "$out/include" -o "$o" "$1"
 ' compile <"$out/sources"
 echo "freebsd: all compile"

@@ -16,6 +16,7 @@ int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
 /* Where an installation stands when nobody says otherwise. */
 const char *host_default_root(void);   /* "/var/lib/pot" */
 const char *host_default_config(void); /* "/etc/pot/pot.conf" */
-const char *host_libexec(void);        /* configured at build: PREFIX/libexec/pot */
+const char *host_bindir(void);         /* configured at build: PREFIX/bin */
+const char *host_libexec(void);        /* PREFIX/libexec/pot */
 
 #endif

@@ -425,7 +425,7 @@ eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e
 	int r;
 
 	if ((r = check_args(args, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
-	    (r = eng_need_programs(eng, e)) < 0 || (r = eng_base_recover(eng, e)) < 0 ||
+	    (r = eng_base_recover(eng, e)) < 0 ||
 	    (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
 	if ((r = record_exists(b.bases_fd, name, e)) < 0)

@@ -83,6 +83,7 @@ static void
 check_programs(struct doctor *d)
 {
 	struct err own = ERR_INIT;
+	char unpack[PATH_MAX];
 	const char *mm = config_get(d->g->conf, "mmdebstrap");
 	static const char *const dirs[] = { "/usr/local/bin", "/usr/bin", "/bin" };
 	bool there = strchr(mm, '/') != NULL && access(mm, X_OK) == 0;
@@ -91,9 +92,11 @@ check_programs(struct doctor *d)
 		tell(d, POT_FAIL, "programs: pot-shim", own.msg, own.hint);
 	else
 		tell(d, POT_OK, "programs: pot-shim", d->g->shim, "");
-	if (d->g->unpack[0] != '\0' && access(d->g->unpack, X_OK) != 0)
-		tell(d, POT_FAIL, "programs: pot-unpack", "missing; create-base needs it",
-		    "install pot again");
+	own = (struct err)ERR_INIT;
+	if (eng_find_unpack(unpack, &own) < 0)
+		tell(d, POT_FAIL, "programs: pot-unpack", own.msg, own.hint);
+	else
+		tell(d, POT_OK, "programs: pot-unpack", unpack, "");
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && !there; i++) {
 		char path[PATH_MAX];
 

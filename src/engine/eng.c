@@ -167,34 +167,49 @@ eng_need_storage(struct eng *g, struct err *e)
 	return stor_open(&g->stor, g->root, &sp, e);
 }
 
+/* A program of pot: beside the running one (a build's directory), else where it is installed. */
+static int
+find_program(const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
+{
+	const char *slash = strrchr(self, '/');
+	int rc;
+
+	snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash == NULL ? 0 : slash - self), self, name);
+	if (access(out, X_OK) == 0)
+		return 0;
+	snprintf(out, PATH_MAX, "%s/%s", installed, name);
+	if (access(out, X_OK) == 0)
+		return 0;
+	rc = err_sys(e, "cannot execute %s", out);
+	(void)err_hint(e, "%s stands beside this program or in %s: install pot again", name, installed);
+	return rc;
+}
+
 int
 eng_need_programs(struct eng *g, struct err *e)
 {
-	char *slash;
+	char self[PATH_MAX];
 	int rc;
 
 	if (g->shim[0] != '\0')
 		return 0;
-	rc = host_self_path(g->self, sizeof(g->self), e);
+	rc = host_self_path(self, sizeof(self), e);
+	if (rc == 0)
+		rc = find_program(self, "pot", host_bindir(), g->self, e);
+	if (rc == 0)
+		rc = find_program(self, "pot-shim", host_libexec(), g->shim, e);
 	if (rc < 0)
-		return rc;
-	snprintf(g->shim, sizeof(g->shim), "%s", g->self);
-	slash = strrchr(g->shim, '/');
-	if (slash == NULL)
-		return err_set(e, E_SYS, "the path of this program, %s, is not absolute", g->self);
-	snprintf(slash + 1, sizeof(g->shim) - (size_t)(slash + 1 - g->shim), "pot-shim");
-	if (access(g->shim, X_OK) != 0)
-		snprintf(g->shim, sizeof(g->shim), "%s/pot-shim", host_libexec());
-	if (access(g->shim, X_OK) != 0) {
-		int code = err_sys(e, "cannot execute %s", g->shim);
-
 		g->shim[0] = '\0';
-		(void)err_hint(e, "pot-shim stands beside pot or in %s: install pot again", host_libexec());
-		return code;
-	}
-	snprintf(
-	    g->unpack, sizeof(g->unpack), "%.*s/pot-unpack", (int)(strrchr(g->shim, '/') - g->shim), g->shim);
-	return 0;
+	return rc;
+}
+
+int
+eng_find_unpack(char out[static PATH_MAX], struct err *e)
+{
+	char self[PATH_MAX];
+	int rc = host_self_path(self, sizeof(self), e);
+
+	return rc < 0 ? rc : find_program(self, "pot-unpack", host_libexec(), out, e);
 }
 
 bool

@@ -30,7 +30,7 @@ struct eng {
 	struct pot_events events;
 	const volatile bool *cancel;
 	char self[PATH_MAX];                   /* the pot program, for the shim's clean-up */
-	char shim[PATH_MAX], unpack[PATH_MAX]; /* programs beside it or in libexec */
+	char shim[PATH_MAX];
 };
 
 int eng_open(struct eng **, const struct pot_open_args *, struct err *) MUST_CHECK;
@@ -38,8 +38,9 @@ void eng_close(struct eng *);
 /* E_STATE with "run pot init" when there is no node. */
 int eng_need_node(struct eng *, struct err *) MUST_CHECK;
 int eng_need_storage(struct eng *, struct err *) MUST_CHECK;
-/* Fills self, shim and unpack. */
+/* Finds what a start needs: self and shim. */
 int eng_need_programs(struct eng *, struct err *) MUST_CHECK;
+int eng_find_unpack(char out[static PATH_MAX], struct err *) MUST_CHECK;
 bool eng_cancelled(const struct eng *);
 
 /* node.c */

@@ -195,14 +195,16 @@ static int
 start_unpack(struct feed *f, int in_fd, int root_fd, uint64_t max_size, struct err *e)
 {
 	AUTO(fd) int out = -1, err = -1;
-	char dirfd[16], size[24];
-	const char *argv[] = { f->eng->unpack, "--max-size", size, "--progress", "1", "--dirfd", dirfd,
+	char dirfd[16], size[24], program[PATH_MAX];
+	const char *argv[] = { program, "--max-size", size, "--progress", "1", "--dirfd", dirfd,
 		NULL };
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int r;
 
 	snprintf(dirfd, sizeof(dirfd), "%d", root_fd);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)max_size);
+	if ((r = eng_find_unpack(program, e)) < 0)
+		return r;
 	if ((r = make_pipe(&f->progress.fd, &out, e)) < 0 || (r = make_pipe(&f->notes.fd, &err, e)) < 0)
 		return r;
 	spec.argv = argv;

@@ -72,3 +72,9 @@ host_libexec(void)
 {
 	return POT_LIBEXEC;
 }
+
+const char *
+host_bindir(void)
+{
+	return POT_BINDIR;
+}

@@ -1,0 +1,166 @@
+/*
+ * How long a pot's processes take: iso_spawn, iso_release and the end, in a
+ * loop inside one process, beside fork and exec of the same program.
+ *
+ *   iso_bench SHIM ROOT [ROUNDS] [COMMAND]     as root; ROOT holds COMMAND (/bin/true)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "isolation/isolation.h"
+#include "model/shimproto.h"
+
+static double
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+report(const char *what, double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	printf("%-34s min %8.0f  median %8.0f us\n", what, v[0], v[n / 2]);
+}
+
+static void
+die(const char *what, const struct err *e)
+{
+	fprintf(stderr, "iso_bench: %s: %s\n", what, e->msg);
+	exit(1);
+}
+
+struct setup {
+	const char *shim, *root, *command;
+	int state, logdir;
+	char cgroup[ISO_CGROUP_MAX];
+};
+
+/* One pot; adds the times of its parts. */
+static void
+one(const struct setup *s, bool group, double *spawn, double *release, double *all)
+{
+	struct err e = ERR_INIT;
+	char *argv[] = { (char *)s->command, NULL }, *envp[] = { "PATH=/bin", NULL };
+	char *cleanup[] = { "/bin/true", NULL };
+	struct iso_child c;
+	double t0 = now_us(), t1, t2;
+	int root = iso_bind(AT_FDCWD, s->root, false, false, &e);
+	struct iso_spec spec = { .name = "bench",
+		.hostname = "bench",
+		.root_fd = root,
+		.argv = argv,
+		.envp = envp,
+		.own_net = false,
+		.io = ISO_IO_LOG,
+		.shim_path = s->shim,
+		.run_id = 1,
+		.state_fd = s->state,
+		.log_dirfd = s->logdir,
+		.log_max = 1 << 20,
+		.log_files = 1,
+		.cleanup_argv = cleanup };
+
+	if (root < 0)
+		die("bind", &e);
+	if (group) {
+		if (iso_cgroup_make(s->cgroup, &e) < 0)
+			die("cgroup", &e);
+		spec.cgroup = s->cgroup;
+	}
+	if (iso_spawn(&spec, &c, &e) < 0)
+		die("spawn", &e);
+	t1 = now_us();
+	if (iso_release(&c, &e) < 0)
+		die("release", &e);
+	t2 = now_us();
+	if (proc_id_wait(&c.init, 10000, &e) < 0)
+		die("wait", &e);
+	*all = now_us() - t0;
+	*spawn = t1 - t0;
+	*release = t2 - t1;
+	close(root);
+	if (proc_id_wait(&c.shim, 10000, &e) < 0)
+		die("wait for the shim", &e);
+	if (group && iso_cgroup_remove(s->cgroup, &e) < 0)
+		die("cgroup", &e);
+	iso_child_fini(&c);
+}
+
+static double
+fork_exec(const char *root, const char *command)
+{
+	double t0 = now_us();
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0) {
+		char *argv[] = { (char *)command, NULL };
+
+		execv(root, argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return now_us() - t0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+	size_t n = argc > 3 ? (size_t)atoi(argv[3]) : 200;
+	struct setup s = { .command = argc > 4 ? argv[4] : "/bin/true" };
+	double *v[8];
+	char tmp[] = "/tmp/iso-bench-XXXXXX", path[4096];
+
+	if (argc < 3 || n == 0) {
+		fprintf(stderr, "usage: iso_bench SHIM ROOT [ROUNDS] [COMMAND]\n");
+		return 2;
+	}
+	s.shim = argv[1];
+	s.root = argv[2];
+	if (mkdtemp(tmp) == NULL || (s.logdir = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+	    (s.state = openat(s.logdir, "state", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0 ||
+	    ftruncate(s.state, STATE_FILE_SIZE) != 0) {
+		perror("iso_bench");
+		return 1;
+	}
+	if (iso_cgroup_path(NULL, "pot-bench", "bench", s.cgroup, &e) < 0)
+		die("cgroup", &e);
+	for (size_t i = 0; i < 8; i++)
+		v[i] = calloc(n, sizeof(double));
+	snprintf(path, sizeof(path), "%s%s", s.root, s.command);
+	for (size_t i = 0; i < n; i++) {
+		v[0][i] = fork_exec(path, s.command);
+		one(&s, false, &v[1][i], &v[2][i], &v[3][i]);
+		one(&s, true, &v[4][i], &v[5][i], &v[6][i]);
+	}
+	report("vfork + exec + wait", v[0], n);
+	report("no group: spawn", v[1], n);
+	report("no group: release", v[2], n);
+	report("no group: all, to PID 1's end", v[3], n);
+	report("group: spawn", v[4], n);
+	report("group: release", v[5], n);
+	report("group: all, to PID 1's end", v[6], n);
+	unlinkat(s.logdir, "state", 0);
+	rmdir(tmp);
+	return 0;
+}

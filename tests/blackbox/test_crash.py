@@ -1,0 +1,220 @@
+"""A kill at every step of every verb: the next command finds that the verb happened or did not, and nothing else.
+
+The programs under test carry fault points (src/base/fault.h). Each scenario runs once to note the points that the
+verb passes, and then once for every pass, killed there by SIGKILL. What is compared are the pots as a user sees
+them and everything on the host that a pot could leave.
+"""
+
+import collections
+import os
+
+import pytest
+
+import lab
+
+
+def seen(node):
+    """The installation as a user sees it, without what differs between two runs (times, ids)."""
+    pots = {}
+    for name, state in node.states().items():
+        info = node.info(name)
+        pots[name] = {
+            "running": state in ("running", "paused"),
+            "paused": state == "paused",
+            "base": info["base"], "parent": info["parent"], "command": info["command"], "env": info["env"],
+            "hosts": info["hosts"], "hooks": info["hooks"], "hostname": info["hostname"],
+            "network": info["network"], "mounts": info["mounts"], "attributes": info["attributes"],
+            "snapshots": len(info["snapshots"]),
+        }
+        if pots[name]["running"] and not pots[name]["paused"]:
+            pots[name]["files"] = node.sh(name, "cat /mark /mnt/in/mark 2>/dev/null; true")
+    bases = sorted(b["name"] for b in node("--format", "json", "list", "-b").json())
+    return {"pots": pots, "bases": bases}
+
+
+def host(node, cgroups):
+    return {"mounts": lab.mounts(), "loops": lab.loops(),
+            "processes": cgroups.processes() if not any(s in ("running", "paused") for s in node.states().values())
+            else None,
+            "groups": len(cgroups.groups()) if not any(s in ("running", "paused") for s in node.states().values())
+            else None,
+            "files": sorted(n for d in ("", "pots", "bases", "tmp")
+                            for n in os.listdir(os.path.join(node.root, d)) if not n.startswith("log"))}
+
+
+def clear(node):
+    for name in node.states():
+        node("destroy", "-F", name)
+    if "extra" in [b["name"] for b in node("--format", "json", "list", "-b").json()]:
+        node("destroy", "-b", "extra")
+
+
+def mark(node, name, text):
+    with open(os.path.join(node.root, "mark"), "w", encoding="ascii") as f:
+        f.write(text)
+    node("copy-in", "-p", name, "-s", os.path.join(node.root, "mark"), "-d", "/mark")
+    os.unlink(os.path.join(node.root, "mark"))
+
+
+def made(node):
+    node.make("a", "sleep 100000")
+
+
+def stopped(node):
+    made(node)
+    node("start", "a")
+    node("stop", "-t", "0", "a")
+
+
+def running(node):
+    made(node)
+    node("start", "a")
+
+
+def paused(node):
+    running(node)
+    node("pause", "a")
+
+
+def with_snapshots(node):
+    made(node)
+    mark(node, "a", "one")
+    node("snapshot", "-n", "t1", "a")
+    mark(node, "a", "two")
+    node("snapshot", "-n", "t2", "a")
+    mark(node, "a", "three")
+
+
+def with_hooks(node):
+    made(node)
+    hook = os.path.join(node.root, "hook")
+    with open(hook, "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\nexit 0\n")
+    os.chmod(hook, 0o755)
+    node("set-hook", "-p", "a", "-s", hook, "-S", hook, "-t", hook, "-T", hook)
+    os.unlink(hook)
+
+
+def source(node):
+    directory = os.path.join(os.path.dirname(node.root), os.path.basename(node.root) + "-in")
+    os.makedirs(directory, exist_ok=True)
+    with open(os.path.join(directory, "mark"), "w", encoding="ascii") as f:
+        f.write("in")
+    return directory
+
+
+def running_with_mount(node):
+    running(node)
+    node("mount-in", "-p", "a", "-d", source(node), "-m", "/mnt/in")
+
+
+def box_of(node):
+    return os.path.join(os.path.dirname(node.program), os.pardir, "box")
+
+
+SCENARIOS = {
+    "create": (lambda node: None, lambda node: ["create", "-p", "a", "-b", "box"]),
+    "clone": (with_snapshots, lambda node: ["clone", "-p", "b", "-P", "a"]),
+    "clone-now": (made, lambda node: ["clone", "-F", "-p", "b", "-P", "a"]),
+    "start": (with_hooks, lambda node: ["start", "a"]),
+    "start-snapshot": (made, lambda node: ["start", "-s", "a"]),
+    "start-attached": (made, lambda node: ["start", "-a", "a"]),
+    "stop": (running, lambda node: ["stop", "-t", "1", "a"]),
+    "restart": (running, lambda node: ["restart", "-t", "1", "a"]),
+    "pause": (running, lambda node: ["pause", "a"]),
+    "unpause": (paused, lambda node: ["unpause", "a"]),
+    "kill": (running, lambda node: ["kill", "-s", "KILL", "a"]),
+    "snapshot": (made, lambda node: ["snapshot", "-n", "t", "a"]),
+    "rollback": (with_snapshots, lambda node: ["rollback", "-n", "t1", "a"]),
+    "purge-snapshots": (with_snapshots, lambda node: ["purge-snapshots", "-a", "a"]),
+    "rename": (with_snapshots, lambda node: ["rename", "-p", "a", "-n", "b"]),
+    "destroy": (with_snapshots, lambda node: ["destroy", "a"]),
+    "destroy-running": (running, lambda node: ["destroy", "-F", "a"]),
+    "set-env": (made, lambda node: ["set-env", "-p", "a", "-E", "K=V"]),
+    "set-cmd": (made, lambda node: ["set-cmd", "-p", "a", "-c", "sleep 1"]),
+    "set-hosts": (made, lambda node: ["set-hosts", "-p", "a", "-H", "h:192.0.2.1"]),
+    "set-attribute": (made, lambda node: ["set-attribute", "-p", "a", "-A", "prunable", "-V", "YES"]),
+    "mount-in": (running, lambda node: ["mount-in", "-p", "a", "-d", source(node), "-m", "/mnt/in"]),
+    "mount-out": (running_with_mount, lambda node: ["mount-out", "-p", "a", "-m", "/mnt/in"]),
+    "create-base": (lambda node: None, lambda node: ["create-base", "-b", "extra", "--from", box_of(node)]),
+}
+# A verb of several: each of its parts may have happened.
+PARTS = {"restart": ["stop"], "clone-now": ["snapshot"], "start-snapshot": ["snapshot"],
+         "purge-snapshots": ["one"], "destroy-running": ["stop"]}
+
+
+def settle(node, cgroups):
+    """The next command, whatever it is; a run that ended cleans itself up beside it."""
+    node.call("ps", "-a")
+    node.call("prune")
+    def quiet():
+        states = node.states()
+        if any(s in ("starting", "stopping") for s in states.values()):
+            return False
+        return any(s in ("running", "paused") for s in states.values()) or not cgroups.processes()
+    lab.wait_until(quiet, "the end of what the killed command had begun", seconds=60)
+
+
+def without(state, keys):
+    """The same look with some properties of the pots left out."""
+    return {"bases": state["bases"],
+            "pots": {n: {k: v for k, v in p.items() if k not in keys} for n, p in state["pots"].items()}}
+
+
+def is_allowed(verb, now, before, after):
+    if now in (before, after):
+        return True
+    if verb not in PARTS:
+        return False
+    # A part more than before, nothing that neither has.
+    loose = ("snapshots", "running", "files")
+    return without(now, loose) in (without(before, loose), without(after, loose))
+
+
+@pytest.mark.parametrize("verb", SCENARIOS)
+def test_killed_at_every_step(node, cgroups, verb, tmp_path):
+    """Each verb, killed at each of its steps, has happened or has not, and nothing of it is left."""
+    setup, command = SCENARIOS[verb]
+    log = tmp_path / "points"
+    setup(node)
+    before, host_before = seen(node), host(node, cgroups)
+    process = node.start(*command(node), env={"POT_FAULT_LOG": str(log)})
+    if verb == "start-attached":
+        lab.wait_until(lambda: node.states().get("a") == "running", "the start")
+        node("kill", "-s", "KILL", "a")
+    process.communicate(timeout=lab.HANG)
+    settle(node, cgroups)
+    after = seen(node)
+    passes = collections.Counter()
+    points = []
+    for name in log.read_text().split():
+        passes[name] += 1
+        points.append((name, passes[name]))
+    assert points, "the verb passes no fault point"
+    clear(node)
+    for name, count in points:
+        setup(node)
+        host_before = host(node, cgroups)
+        process = node.start(*command(node), env={"POT_FAULT": f"{name}:{count}"})
+        if verb == "start-attached" and name.startswith(("walk-back", "start.running")):
+            lab.wait_until(lambda: node.states().get("a") == "running" or process.poll() is not None, "the start")
+            node.call("kill", "-s", "KILL", "a")
+        process.communicate(timeout=lab.HANG)
+        settle(node, cgroups)
+        now = seen(node)
+        assert is_allowed(verb, now, before, after), f"killed at {name}:{count}\n{now}\nbefore {before}\nafter {after}"
+        host_now = host(node, cgroups)
+        if now == before:
+            assert host_now == host_before, f"killed at {name}:{count}"
+        assert host_now["mounts"] == host_before["mounts"] or node.storage == "zfs", f"killed at {name}:{count}"
+        assert host_now["loops"] == host_before["loops"]
+        if not any(p["running"] for p in now["pots"].values()):
+            assert cgroups.processes() == {} and cgroups.groups() == [], f"killed at {name}:{count}"
+        # Alive afterwards: the same verb again, or the whole life.
+        for pot, p in now["pots"].items():
+            if not p["running"]:
+                node("start", pot)
+            elif p["paused"]:
+                node("unpause", pot)
+            assert node.sh(pot, "echo alive") == "alive\n"
+        clear(node)
