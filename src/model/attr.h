@@ -13,7 +13,7 @@
 enum attr_type { ATTR_BOOL, ATTR_UINT, ATTR_STRING, ATTR_DURATION, ATTR_SIGNAL };
 #define ATTR_READONLY 1u /* set by pot itself */
 #define ATTR_LINUX 2u    /* has an effect on Linux */
-#define ATTR_FREEBSD 4u /* a parameter of a FreeBSD jail; recorded elsewhere */
+#define ATTR_FREEBSD 4u  /* is for FreeBSD; without ATTR_LINUX only recorded on Linux */
 
 struct attr {
 	const char *name; /* "start-at-boot" */

@@ -101,7 +101,7 @@ signame_print(int sig, char out[static 16])
 	else if (sig == min)
 		snprintf(out, 16, "SIGRTMIN");
 	else if (sig > min && sig < max)
-		snprintf(out, 16, "SIGRTMIN+%d", sig - min);
+		snprintf(out, 16, "SIGRTMIN+%d", (unsigned char)(sig - min)); /* at most 61 */
 	else
 		snprintf(out, 16, "signal %d", sig);
 }

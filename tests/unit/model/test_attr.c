@@ -171,7 +171,7 @@ normal_form_is_stable(void **state)
 
 	for (int sig = 1; sig <= 64; sig++) {
 		AUTO_FREE char *once = NULL, *twice = NULL;
-		char text[8];
+		char text[16];
 
 		snprintf(text, sizeof(text), "%d", sig);
 		once = attr_normalize(a, text, &e);

@@ -208,8 +208,8 @@ file_limit(void **state)
 	memset(big, '\\', 100000);
 	big[100000] = '\0';
 	for (int i = 0; i < 10 && r == 0; i++) {
-		snprintf(big, 4, "A%d=", i);
-		big[3] = '\\';
+		memcpy(big, "A0=", 3);
+		big[1] = (char)(big[1] + i);
 		r = potconf_env_add(&pc, big, &e);
 	}
 	expect_err(r, E_LIMIT, "pot.env: the pot's configuration would be larger than 1048576 bytes");
