@@ -9,10 +9,9 @@
  *    comment;
  *  - quotes must close on their line: the library's scanner is global, and
  *    after an open quote at the end of the file the next file read by the
- *    process would begin inside a string;
+ *    process would begin inside a string; so it would after a bad escape,
+ *    and escapes could write bytes that no value may have;
  *  - "${…}" is refused outside '…': the library puts the environment in there;
- *  - "//" inside an unquoted value is refused: the library takes "http:" and
- *    drops the rest as a comment;
  *  - a setting that ends with its '=' (as shells allow, POT_EXTRA_EXTIF=) gets
  *    "", or the library would take the next line's name for its value;
  *  - POT_NETWORK_<interface>, of which there is no list, becomes blank.
@@ -29,6 +28,7 @@
 #include "model/config_read.h"
 
 #define OPEN_NAME "POT_NETWORK_"
+#define NO_VARIABLES "variables are not replaced here; use single quotes for a plain ${"
 #define OPEN_NAME_NOT "POT_NETWORK_STACK"
 
 /* Scanner and buffers of libconfuse are global variables: one reader at a time. */
@@ -48,6 +48,14 @@ fail(const struct scan *s, size_t at, struct err *e, const char *why)
 	return err_set(e, E_INVAL, "%s:%zu:%zu: %s", s->file, s->number, at + 1, why);
 }
 
+static bool
+starts(const struct scan *s, size_t i, const char *what)
+{
+	size_t len = strlen(what);
+
+	return s->len - i >= len && memcmp(s->line + i, what, len) == 0;
+}
+
 /* Copies the quoted string that begins at `at`; *at is then behind it. */
 static int
 copy_quoted(struct scan *s, size_t *at, struct err *e)
@@ -56,11 +64,13 @@ copy_quoted(struct scan *s, size_t *at, struct err *e)
 	char quote = s->line[start];
 
 	for (i = start + 1; i < s->len && s->line[i] != quote; i++) {
-		if (s->line[i] == '\\')
-			i++;
-		else if (quote == '"' && s->line[i] == '$' && i + 1 < s->len && s->line[i + 1] == '{')
-			return fail(
-			    s, i, e, "variables are not replaced here; use single quotes for a plain ${");
+		if (s->line[i] == '\\' && ++i < s->len) {
+			if (quote == '"' && strchr("\"\\$", s->line[i]) == NULL)
+				return fail(
+				    s, i - 1, e, "in double quotes only \\\" \\\\ and \\$ are escapes");
+		} else if (quote == '"' && starts(s, i, "${")) {
+			return fail(s, i, e, NO_VARIABLES);
+		}
 	}
 	if (i >= s->len)
 		return fail(s, start, e, "a quote is opened and not closed on this line");
@@ -83,14 +93,6 @@ skip_comment(struct scan *s, size_t i)
 	return s->len;
 }
 
-static bool
-starts(const struct scan *s, size_t i, const char *what)
-{
-	size_t len = strlen(what);
-
-	return s->len - i >= len && memcmp(s->line + i, what, len) == 0;
-}
-
 /* Copies what stands outside quotes and comments up to the next of these. */
 static int
 copy_plain(struct scan *s, size_t *at, struct err *e)
@@ -101,14 +103,11 @@ copy_plain(struct scan *s, size_t *at, struct err *e)
 	for (; i < s->len && strchr("\"'#", s->line[i]) == NULL && !starts(s, i, "/*"); i++) {
 		unsigned char c = (unsigned char)s->line[i];
 
-		if (starts(s, i, "//")) {
-			if (word)
-				return fail(s, i, e, "a value with // in it needs quotes");
+		/* Inside a word it is no comment: http://host. */
+		if (!word && starts(s, i, "//"))
 			break;
-		}
 		if (starts(s, i, "${"))
-			return fail(
-			    s, i, e, "variables are not replaced here; use single quotes for a plain ${");
+			return fail(s, i, e, NO_VARIABLES);
 		if ((c < ' ' && c != '\t') || c == 0x7f)
 			return fail(s, i, e, "control character");
 		if (c == '+' || c == '*')
@@ -154,7 +153,7 @@ scan_line(struct scan *s, struct err *e)
 		if (s->in_comment) {
 			i = skip_comment(s, i);
 		} else if (s->line[i] == '#' || starts(s, i, "//")) {
-			break;
+			break; /* not inside a word: copy_plain takes a word whole */
 		} else if (starts(s, i, "/*")) {
 			s->in_comment = true;
 			i += 2;

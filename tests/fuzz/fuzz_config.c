@@ -1,4 +1,8 @@
-/* The configuration file: read, or refused with a place in the file. */
+/*
+ * The configuration file: read, or refused with a place in the file; and
+ * whatever it was, the next file is read as if nothing had been (the library's
+ * scanner is global).
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,5 +28,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (strncmp(e.msg, "fuzz:", 5) != 0 && e.code != E_LIMIT && e.code != E_NOMEM) {
 		abort();
 	}
+	if (config_parse(&c, "storage = zfs\n", 14, "next", &e) < 0 ||
+	    strcmp(config_get(c, "storage"), "zfs") != 0)
+		abort();
+	config_free(c);
 	return 0;
 }

@@ -107,6 +107,10 @@ values(void **state)
 	one("storage = zfs log_files = 2\n", "log_files", "2");
 	one("mirror =\nlog_files = 2\n", "mirror", "");
 	one("mirror = # none\nlog_files = 2\n", "log_files", "2");
+	one("mirror = http://host//path // x\nlog_files = 2\n", "mirror", "http://host//path");
+	one("mirror = a/*x*/\nlog_files = 2\n", "mirror", "a");
+	one("mirror = \"\\${HOME} \\\\n\"", "mirror", "${HOME} \\n");
+	one("mirror = 'a\\n\\'b'", "mirror", "a\\n'b");
 	one("mirror = '${HOME}'\n", "mirror", "${HOME}");
 	one("mirror = \"a \\\"b\\\"\"\n", "mirror", "a \"b\"");
 }
@@ -189,8 +193,12 @@ mistakes(void **state)
 		{ "mirror = \"a", "pot.conf:1:10: a quote is opened and not closed" },
 		{ "mirror = \"a\\\"", "pot.conf:1:10: a quote is opened and not closed" },
 		{ "\n/* x\n\n", "pot.conf:2:1: a comment is opened and not closed" },
-		{ "mirror = http://x\n", "pot.conf:1:15: a value with // in it needs quotes" },
 		{ "mirror = a+b\n", "pot.conf:1:11: a value with + or * in it needs quotes" },
+		{ "mirror = \"a\\9\"", "pot.conf:1:12: in double quotes only \\\" \\\\ and \\$ are escapes" },
+		{ "mirror = \"\\777\"", "pot.conf:1:11: in double quotes only" },
+		{ "mirror = \"\\x00b\"", "pot.conf:1:11: in double quotes only" },
+		{ "mirror = \"a\\nb\"", "pot.conf:1:12: in double quotes only" },
+		{ "mirror = \"a\\", "pot.conf:1:10: a quote is opened and not closed" },
 		{ "mirror = ${HOME}\n", "pot.conf:1:10: variables are not replaced here" },
 		{ "mirror = \"x${HOME:-y}\"\n", "pot.conf:1:12: variables are not replaced here" },
 		{ "log_files = 2\nmirror = {a, b}\n", "pot.conf:2:" },
