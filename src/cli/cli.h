@@ -129,4 +129,59 @@ typedef int each_fn(struct cli *, const struct args *, const char *name, struct 
  */
 int each_pot(struct cli *, const struct args *, each_fn *, struct err *) MUST_CHECK;
 
+/* ---- what two verbs share ---------------------------------------------------- */
+
+/* stop.c: with the option "timeout". */
+int stop_pot(struct cli *, const struct args *, const char *name, struct err *) MUST_CHECK;
+
+/* inpot.c: runs it and copies its terminal, if any, until it ends; gives its exit status. */
+int run_in_pot(struct cli *, const char *name, struct pot_exec_args *, bool with_stdin, bool detach,
+    struct err *) MUST_CHECK;
+
+/* change.c */
+typedef int change_fn(struct pot_ctx *, const char *, enum pot_change, char *const *, struct err *);
+int change_list(struct cli *, const struct args *, const char *value, change_fn *, struct err *) MUST_CHECK;
+
+/* Rows' texts. */
+#define COPY_TEXT                                                                                          \
+	"Copies as cp -a: owner, mode, times, links and attributes stay. Into an existing directory the\n" \
+	"source keeps its name. Works on running and stopped pots and never follows a link out of the pot."
+
+/* The keys that js_summary and js_info write. */
+#define JSON_SUMMARY                                                               \
+	"name: the pot\n"                                                          \
+	"state: created, starting, running, paused, stopping, stopped or failed\n" \
+	"base: the base it was made from\n"                                        \
+	"network: type of its network\n"                                           \
+	"pid: process id of its first process as the host sees it, or null\n"      \
+	"started_at: time of the last start, or null\n"                            \
+	"stopped_at: time of the last end, or null\n"                              \
+	"exit_status: status of the last end, or null\n"
+#define JSON_INFO                                                                        \
+	JSON_SUMMARY                                                                     \
+	"id: identity, 16 hexadecimal digits, kept by rename\n"                          \
+	"type: single or multi\n"                                                        \
+	"level: level of a multi pot\n"                                                  \
+	"parent: the pot it was cloned from, or null\n"                                  \
+	"hostname: its host name\n"                                                      \
+	"dns: inherit, off or custom\n"                                                  \
+	"stack: ipv4, ipv6 or dual\n"                                                    \
+	"storage: zfs, btrfs or overlay\n"                                               \
+	"root_fs: where its files are, for people\n"                                     \
+	"created_at: when it was made\n"                                                 \
+	"command: the command that start runs, or null\n"                                \
+	"cgroup: its control group while running, or null\n"                             \
+	"isolation: namespaces, separated by blanks\n"                                   \
+	"runs: how often it was started\n"                                               \
+	"last_exit: null, or the last end: status, signal, time, reason\n"               \
+	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"        \
+	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n" \
+	"quota_bytes: quota, or null\n"                                                  \
+	"env: array of NAME=value\n"                                                     \
+	"hosts: array of host entries\n"                                                 \
+	"hooks: array of the hooks that are set\n"                                       \
+	"mounts: array of objects with source, target, read_only\n"                      \
+	"attributes: object of attribute and value\n"                                    \
+	"snapshots: array of objects with tag, created_at, size\n"
+
 #endif

@@ -1,49 +1,10 @@
-/* pot exec and term: a process in a running pot, with our terminal or our descriptors. */
-#include <fcntl.h>
+/* pot exec: a command in a running pot. */
 #include <string.h>
 
 #include "cli/cli.h"
 
-/* Opens /dev/null for those of the three that are not passed. */
 static int
-choose_fds(struct pot_exec_args *x, bool with_stdin, bool detach, int *null, struct err *e)
-{
-	*null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (*null < 0)
-		return err_sys(e, "cannot open /dev/null");
-	x->fds[0] = with_stdin && !detach ? STDIN_FILENO : *null;
-	x->fds[1] = detach ? *null : STDOUT_FILENO;
-	x->fds[2] = detach ? *null : STDERR_FILENO;
-	return 0;
-}
-
-static int
-run_in_pot(
-    struct cli *cli, const char *name, struct pot_exec_args *x, bool with_stdin, bool detach, struct err *e)
-{
-	struct pot_process proc = { 0, -1 };
-	AUTO(fd) int null = -1;
-	int status = 0, rc;
-
-	if (x->tty)
-		tty_size(&x->rows, &x->cols);
-	rc = choose_fds(x, with_stdin, detach, &null, e);
-	if (rc == 0)
-		rc = pot_exec(cli->ctx, name, x, &proc, e);
-	if (rc != 0 || detach)
-		return rc;
-	if (x->tty) {
-		rc = tty_run(&proc, with_stdin, &status, e);
-	} else {
-		signals_to_child(proc.pid);
-		rc = pot_exec_wait(&proc, &status, e);
-	}
-	signals_to_child(0);
-	return rc != 0 ? rc : status;
-}
-
-static int
-exec_run(struct cli *cli, const struct args *a, struct err *e)
+run(struct cli *cli, const struct args *a, struct err *e)
 {
 	AUTO_FREE char **env = args_values(a, "env");
 	struct pot_exec_args x = {
@@ -74,23 +35,7 @@ exec_run(struct cli *cli, const struct args *a, struct err *e)
 	    cli, a->pots[0], &x, args_has(a, "interactive") || (x.tty && isatty(STDIN_FILENO)), detach, e);
 }
 
-static int
-term_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	struct pot_exec_args x = { .login = true, .tty = isatty(STDIN_FILENO) };
-
-	if (args_has(a, "force")) {
-		struct pot_start_args start = { 0 };
-		struct pot_process proc = { 0, -1 };
-		int rc = pot_start(cli->ctx, a->pots[0], &start, &proc, e);
-
-		if (rc != 0 && rc != -E_EXIST)
-			return rc;
-	}
-	return run_in_pot(cli, a->pots[0], &x, true, false, e);
-}
-
-static const struct opt exec_opts[] = {
+static const struct opt opts[] = {
 	{ "interactive", 'i', NULL, 0, "pass standard input; without it that is empty" },
 	{ "tty", 't', NULL, 0, "give the command a terminal, joined to this one" },
 	{ "detach", 'd', NULL, 0, "return at once and leave it running; its output is discarded" },
@@ -113,28 +58,7 @@ const struct cmd cmd_exec = {
 	.max = -1,
 	.pot = POT_ONE,
 	.flags = CMD_ROOT | CMD_TAIL | CMD_STATUS,
-	.opts = exec_opts,
+	.opts = opts,
 	.example = "pot exec -t web sh -l",
-	.run = exec_run,
-};
-
-static const struct opt term_opts[] = {
-	{ "force", 'f', NULL, 0, "start the pot first when it does not run" },
-	OPT_END,
-};
-
-const struct cmd cmd_term = {
-	.name = "term",
-	.group = "Running",
-	.summary = "open a shell in a running pot",
-	.text = "Runs root's shell, as the pot's passwd file names it, else /bin/sh, as a login shell in a "
-		"terminal,\n"
-		"and exits with its status. When standard input is not a terminal the shell reads commands "
-		"from it.",
-	.args = "",
-	.pot = POT_ONE,
-	.flags = CMD_ROOT | CMD_STATUS,
-	.opts = term_opts,
-	.example = "pot term -f web",
-	.run = term_run,
+	.run = run,
 };

@@ -1,4 +1,4 @@
-/* pot info and inspect: everything about one pot. */
+/* pot info: everything about one pot, for people and shells. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -186,7 +186,7 @@ info_show(struct cli *cli, const struct args *a, const struct pot_info *in, bool
 }
 
 static int
-info_run(struct cli *cli, const struct args *a, struct err *e)
+run(struct cli *cli, const struct args *a, struct err *e)
 {
 	struct pot_info *in = NULL;
 	bool sizes = cli->verbose > 0;
@@ -211,53 +211,7 @@ info_run(struct cli *cli, const struct args *a, struct err *e)
 	return rc;
 }
 
-static int
-inspect_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	struct pot_info *in = NULL;
-	int rc = pot_info(cli->ctx, a->pots[0], POT_INFO_SIZES, &in, e);
-
-	if (rc == 0)
-		rc = js_print(js_info(in, true), e);
-	pot_info_free(in);
-	return rc;
-}
-
-#define INFO_KEYS                                                                        \
-	"name: the pot\n"                                                                \
-	"state: created, starting, running, paused, stopping, stopped or failed\n"       \
-	"base: the base it was made from\n"                                              \
-	"network: type of its network\n"                                                 \
-	"pid: process id of its first process as the host sees it, or null\n"            \
-	"started_at: time of the last start, or null\n"                                  \
-	"stopped_at: time of the last end, or null\n"                                    \
-	"exit_status: status of the last end, or null\n"                                 \
-	"id: identity, 16 hexadecimal digits, kept by rename\n"                          \
-	"type: single or multi\n"                                                        \
-	"level: level of a multi pot\n"                                                  \
-	"parent: the pot it was cloned from, or null\n"                                  \
-	"hostname: its host name\n"                                                      \
-	"dns: inherit, off or custom\n"                                                  \
-	"stack: ipv4, ipv6 or dual\n"                                                    \
-	"storage: zfs, btrfs or overlay\n"                                               \
-	"root_fs: where its files are, for people\n"                                     \
-	"created_at: when it was made\n"                                                 \
-	"command: the command that start runs, or null\n"                                \
-	"cgroup: its control group while running, or null\n"                             \
-	"isolation: namespaces, separated by blanks\n"                                   \
-	"runs: how often it was started\n"                                               \
-	"last_exit: null, or the last end: status, signal, time, reason\n"               \
-	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"        \
-	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n" \
-	"quota_bytes: quota, or null\n"                                                  \
-	"env: array of NAME=value\n"                                                     \
-	"hosts: array of host entries\n"                                                 \
-	"hooks: array of the hooks that are set\n"                                       \
-	"mounts: array of objects with source, target, read_only\n"                      \
-	"attributes: object of attribute and value\n"                                    \
-	"snapshots: array of objects with tag, created_at, size\n"
-
-static const struct opt info_opts[] = {
+static const struct opt opts[] = {
 	{ "running", 'r', NULL, 0, "show nothing: status 0 when it runs, 1 when not" },
 	{ "env", 'E', NULL, 0, "as lines for a shell: export NAME=value" },
 	{ "snapshots", 's', NULL, 0, "its snapshots with time and size; with -q only the tags" },
@@ -274,21 +228,8 @@ const struct cmd cmd_info = {
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_JSON,
-	.opts = info_opts,
+	.opts = opts,
 	.example = "pot info -v web",
-	.json = INFO_KEYS,
-	.run = info_run,
-};
-
-const struct cmd cmd_inspect = {
-	.name = "inspect",
-	.group = "Looking",
-	.summary = "show everything about a pot as JSON",
-	.text = "The same as info --format json, with sizes.",
-	.args = "",
-	.pot = POT_ONE,
-	.flags = CMD_JSON,
-	.example = "pot inspect web",
-	.json = INFO_KEYS,
-	.run = inspect_run,
+	.json = JSON_INFO,
+	.run = run,
 };

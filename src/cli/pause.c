@@ -1,28 +1,16 @@
-/* pot pause and unpause: freezes all processes of a pot. */
+/* pot pause: freezes all processes of a pot. */
 #include "cli/cli.h"
 
 static int
-pause_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
+one(struct cli *cli, const struct args *a, const char *name, struct err *e)
 {
 	return pot_pause(cli->ctx, name, true, e);
 }
 
 static int
-unpause_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
+run(struct cli *cli, const struct args *a, struct err *e)
 {
-	return pot_pause(cli->ctx, name, false, e);
-}
-
-static int
-pause_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	return each_pot(cli, a, pause_one, e);
-}
-
-static int
-unpause_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	return each_pot(cli, a, unpause_one, e);
+	return each_pot(cli, a, one, e);
 }
 
 const struct cmd cmd_pause = {
@@ -34,17 +22,5 @@ const struct cmd cmd_pause = {
 	.pot = POT_MANY,
 	.flags = CMD_ROOT,
 	.example = "pot pause web",
-	.run = pause_run,
-};
-
-const struct cmd cmd_unpause = {
-	.name = "unpause",
-	.group = "Running",
-	.summary = "let the processes of pots run again",
-	.text = "The opposite of pause.",
-	.args = "",
-	.pot = POT_MANY,
-	.flags = CMD_ROOT,
-	.example = "pot unpause web",
-	.run = unpause_run,
+	.run = run,
 };

@@ -153,18 +153,10 @@ const struct cmd cmd_show = {
 	.flags = CMD_JSON | CMD_ROOT,
 	.opts = opts,
 	.example = "pot show -a",
-	.json = "name: the pot\n"
-		"state: created, starting, running, paused, stopping, stopped or failed\n"
-		"base: the base it was made from\n"
-		"network: type of its network\n"
-		"pid: process id of its first process as the host sees it, or null\n"
-		"started_at: time of the last start, or null\n"
-		"stopped_at: time of the last end, or null\n"
-		"exit_status: status of the last end, or null\n"
-		"processes: how many run, or null\n"
-		"memory_bytes: resident memory of all of them, or null\n"
-		"cpu_ns: processor time of all of them in nanoseconds, or null\n"
-		"own_bytes: disk space of its own\n"
-		"shared_bytes: disk space shared with its base or snapshots\n",
+	.json = JSON_SUMMARY "processes: how many run, or null\n"
+			     "memory_bytes: resident memory of all of them, or null\n"
+			     "cpu_ns: processor time of all of them in nanoseconds, or null\n"
+			     "own_bytes: disk space of its own\n"
+			     "shared_bytes: disk space shared with its base or snapshots\n",
 	.run = run,
 };

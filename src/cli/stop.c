@@ -1,4 +1,4 @@
-/* pot stop and restart. */
+/* pot stop: asks, waits, kills. restart.c uses it too. */
 #include "cli/cli.h"
 
 static int
@@ -10,8 +10,8 @@ timeout_of(const struct args *a, int64_t *ms, struct err *e)
 	return text == NULL ? 0 : text_duration(text, ms, "--timeout", e);
 }
 
-static int
-stop_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
+int
+stop_pot(struct cli *cli, const struct args *a, const char *name, struct err *e)
 {
 	int64_t ms;
 	int rc = timeout_of(a, &ms, e);
@@ -20,28 +20,9 @@ stop_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
 }
 
 static int
-stop_run(struct cli *cli, const struct args *a, struct err *e)
+run(struct cli *cli, const struct args *a, struct err *e)
 {
-	return each_pot(cli, a, stop_one, e);
-}
-
-static int
-restart_one(struct cli *cli, const struct args *a, const char *name, struct err *e)
-{
-	struct pot_start_args start = { 0 };
-	struct pot_process proc = { 0, -1 };
-	int rc = stop_one(cli, a, name, e);
-
-	/* One that does not run is only started. */
-	if (rc != 0 && rc != -E_STATE)
-		return rc;
-	return pot_start(cli->ctx, name, &start, &proc, e);
-}
-
-static int
-restart_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	return each_pot(cli, a, restart_one, e);
+	return each_pot(cli, a, stop_pot, e);
 }
 
 static const struct opt opts[] = {
@@ -61,18 +42,5 @@ const struct cmd cmd_stop = {
 	.flags = CMD_ROOT,
 	.opts = opts,
 	.example = "pot stop -t 30 web",
-	.run = stop_run,
-};
-
-const struct cmd cmd_restart = {
-	.name = "restart",
-	.group = "Running",
-	.summary = "stop pots and start them again",
-	.text = "As stop and then start. A pot that does not run is only started.",
-	.args = "",
-	.pot = POT_MANY,
-	.flags = CMD_ROOT,
-	.opts = opts,
-	.example = "pot restart web",
-	.run = restart_run,
+	.run = run,
 };

@@ -1,11 +1,10 @@
-/* pot mount-in and mount-out: directories of the host in a pot. */
-#include <limits.h>
+/* pot mount-in: a directory of the host in a pot. */
 #include <stdlib.h>
 
 #include "cli/cli.h"
 
 static int
-in_run(struct cli *cli, const struct args *a, struct err *e)
+run(struct cli *cli, const struct args *a, struct err *e)
 {
 	/* What is recorded must mean the same from any directory. */
 	AUTO_FREE char *source = realpath(args_value(a, "directory"), NULL);
@@ -16,13 +15,7 @@ in_run(struct cli *cli, const struct args *a, struct err *e)
 	return pot_mount_in(cli->ctx, a->pots[0], &m, e);
 }
 
-static int
-out_run(struct cli *cli, const struct args *a, struct err *e)
-{
-	return pot_mount_out(cli->ctx, a->pots[0], args_value(a, "mount-point"), e);
-}
-
-static const struct opt in_opts[] = {
+static const struct opt opts[] = {
 	{ "directory", 'd', "DIR", OPT_DIR | OPT_MUST, "directory or file of the host" },
 	{ "mount-point", 'm', "PATH", OPT_MUST, "absolute path in the pot, made when missing" },
 	{ "read-only", 'r', NULL, 0, "the pot cannot write to it" },
@@ -37,25 +30,7 @@ const struct cmd cmd_mount_in = {
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT,
-	.opts = in_opts,
+	.opts = opts,
 	.example = "pot mount-in -p web -d /srv/data -m /data -r",
-	.run = in_run,
-};
-
-static const struct opt out_opts[] = {
-	{ "mount-point", 'm', "PATH", OPT_MUST, "absolute path in the pot" },
-	OPT_END,
-};
-
-const struct cmd cmd_mount_out = {
-	.name = "mount-out",
-	.group = "Files",
-	.summary = "undo mount-in",
-	.text = "The directory is gone from the pot, at once also when the pot runs.",
-	.args = "",
-	.pot = POT_ONE,
-	.flags = CMD_ROOT,
-	.opts = out_opts,
-	.example = "pot mount-out -p web -m /data",
-	.run = out_run,
+	.run = run,
 };
