@@ -28,6 +28,7 @@
 #include "model/config_read.h"
 
 #define OPEN_NAME "POT_NETWORK_"
+#define LINE_LEN_MAX 4096 /* the library grows a string by 32 bytes at a time */
 #define NO_VARIABLES "variables are not replaced here; use single quotes for a plain ${"
 #define OPEN_NAME_NOT "POT_NETWORK_STACK"
 
@@ -147,6 +148,8 @@ scan_line(struct scan *s, struct err *e)
 	size_t i = 0, start = s->out->len, end;
 	int r = 0;
 
+	if (s->len > LINE_LEN_MAX)
+		return fail(s, LINE_LEN_MAX, e, "a line is longer than 4096 bytes");
 	if ((r = check_bytes(s, e)) < 0)
 		return r;
 	while (r == 0 && i < s->len) {

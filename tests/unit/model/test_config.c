@@ -242,6 +242,22 @@ nul_byte(void **state)
 }
 
 static void
+long_line(void **state)
+{
+	struct err e = ERR_INIT;
+	struct config *c = NULL;
+	char text[4200];
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "\nmirror = ", 10);
+	expect_err(
+	    config_parse(&c, text, 1 + 4097, "f", &e), E_INVAL, "f:2:4097: a line is longer than 4096 bytes");
+	assert_int_equal(config_parse(&c, text, 1 + 4096, "f", &e), 0);
+	assert_int_equal(strlen(config_get(c, "mirror")), 4096 - 9);
+	config_free(c);
+}
+
+static void
 put_file(const char *path, const char *text, size_t len)
 {
 	FILE *f = fopen(path, "w");
@@ -305,6 +321,7 @@ main(void)
 		cmocka_unit_test(mistakes),
 		cmocka_unit_test(hints),
 		cmocka_unit_test(nul_byte),
+		cmocka_unit_test(long_line),
 		cmocka_unit_test(files),
 	};
 
