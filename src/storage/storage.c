@@ -118,9 +118,9 @@ stor_init(struct stor **out, const char *rootdir, const struct stor_params *par,
 	AUTO(fd) int root = rc < 0 ? -1 : open(rootdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rc == 0 && root < 0)
 		rc = err_sys(e, "%s", rootdir);
-	/* 0711: a pot's own users pass through, nobody lists. */
-	if (rc == 0 && (s->dirfd = dir_make(root, "storage", 0711, e)) < 0)
-		rc = -e->code;
+	/* 0700: a set-uid program in some pot's root must not be within reach of the host's users. */
+	if (rc == 0 && (s->dirfd = dir_make(root, "storage", 0700, e)) < 0)
+		rc = s->dirfd;
 	if (rc == 0)
 		rc = dir_sync(root, rootdir, e);
 	if (rc == 0)

@@ -99,7 +99,7 @@ snapshot_times(struct suite *t)
 
 	DO(stor_create(t->s, POT("a"), &t->e));
 	for (int i = 0; i < 5; i++) {
-		char tag[8];
+		char tag[16];
 		snprintf(tag, sizeof(tag), "%c%d", 'e' - i, i);
 		DO(stor_snapshot(t->s, POT("a"), tag, &t->e));
 	}

@@ -65,9 +65,9 @@ make_tree(int root)
 		good = good && fd_put(root, "d/cap", "c");
 		AUTO(fd) int cap = openat(root, "d/cap", O_RDONLY | O_CLOEXEC);
 		good = good && fsetxattr(cap, "security.capability", file_cap, sizeof(file_cap), 0) == 0;
-		good = good && fchown(root, 7, 8) == 0;
+		good = good && fchownat(root, ".", 7, 8, 0) == 0;
 	}
-	good = good && fchmod(root, 0711) == 0 && utimensat(root, "d/x", stamp, 0) == 0;
+	good = good && fchmodat(root, ".", 0711, 0) == 0 && utimensat(root, "d/x", stamp, 0) == 0;
 	return good && utimensat(root, "d", stamp, 0) == 0;
 }
 
@@ -309,7 +309,7 @@ read_only_mount(struct suite *t)
 		OK(openat(root, "f", O_WRONLY | O_CLOEXEC) < 0 && errno == EROFS);
 		OK(mkdirat(root, "d", 0755) < 0 && errno == EROFS);
 		OK(unlinkat(root, "f", 0) < 0 && errno == EROFS);
-		OK(fchmod(root, 0700) < 0 && errno == EROFS);
+		OK(fchmodat(root, ".", 0700, 0) < 0 && errno == EROFS);
 		close(root);
 		DO(stor_unmount(t->s, both[i], &t->e));
 	}

@@ -18,7 +18,7 @@ enum { MORE_MAX = 20000 };
 static bool
 fill_up(struct suite *t, struct stor_fs fs)
 {
-	char name[32];
+	char name[48];
 	int sys = 0;
 
 	int root = stor_mount(t->s, fs, false, &t->e);

@@ -1,0 +1,290 @@
+/*
+ * Overlay mounts that are in no namespace. With Linux 6.7 and later every
+ * layer is given to the mount API by its own parameter; before, all names
+ * must be one string for mount(2), which wants a place to mount on: that is
+ * done by a short-lived child in a mount namespace of its own. Also the probe
+ * and the question whether an upper directory is mounted. What is to be
+ * mounted is decided in overlay.c.
+ *
+ * Names go through /proc/self/fd: short whatever the installation is called,
+ * and the pot's mountinfo tells nothing about the host.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "storage/linux/detached.h"
+#include "storage/linux/overlay.h"
+
+/*
+ * What a pot wrote must not steer lookups: no redirects followed, no data from
+ * elsewhere. These are defaults of most kernels, but a module parameter or the
+ * kernel's configuration may say otherwise.
+ */
+#define SAFE_OPTIONS "redirect_dir=nofollow,metacopy=off"
+#define LEGACY_DATA_MAX 4095 /* mount(2) takes one page */
+
+/* What to put together; names are relative to the fds. lowers top first. */
+struct plan {
+	int layers; /* lowers are below this */
+	const struct strv *lowers;
+	int dir; /* upper/ and work/ are in this; -1: read-only */
+};
+
+static int
+set(int fs, const char *key, const char *value)
+{
+	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+/* The kernel's own words about a failed configuration, if it left any. */
+static int
+explain(int fs, const char *entry, struct err *e)
+{
+	char text[256];
+	int sys = errno;
+
+	ssize_t n = read(fs, text, sizeof(text) - 1);
+	err_sysno(e, sys, "mounting %s as overlay", entry);
+	if (n > 2) {
+		text[n] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		/* "e text": the first letter is the severity. */
+		err_hint(e, "the kernel says: %s", text + 2);
+	}
+	return -err_from_errno(sys);
+}
+
+static int
+add_lowers(int fs, const struct plan *p)
+{
+	char path[96];
+
+	for (size_t i = 0; i < p->lowers->n; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", p->layers, p->lowers->v[i]);
+		if (set(fs, "lowerdir+", path) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+add_upper(int fs, const struct plan *p)
+{
+	char path[64];
+
+	if (p->dir < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/upper", p->dir);
+	if (set(fs, "upperdir", path) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/work", p->dir);
+	return set(fs, "workdir", path);
+}
+
+/* The mount's fd; -E_NOTSUP when this kernel cannot take layers one by one. */
+static int
+mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
+{
+	AUTO(fd) int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return errno == ENOSYS ? err_set(e, E_NOTSUP, "no fsopen")
+				       : err_sys(e, "overlay file system");
+	if (add_lowers(fs, p) < 0)
+		return errno == EINVAL ? err_set(e, E_NOTSUP, "no lowerdir+") : explain(fs, entry, e);
+	set(fs, "source", "pot");
+	if (add_upper(fs, p) < 0 || set(fs, "redirect_dir", "nofollow") < 0 || set(fs, "metacopy", "off") < 0)
+		return explain(fs, entry, e);
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return explain(fs, entry, e);
+	int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir < 0 ? MOUNT_ATTR_RDONLY : 0);
+	return fd < 0 ? explain(fs, entry, e) : fd;
+}
+
+static int
+legacy_data(const struct plan *p, struct buf *data, struct err *e)
+{
+	buf_str(data, SAFE_OPTIONS ",lowerdir=");
+	for (size_t i = 0; i < p->lowers->n; i++)
+		buf_fmt(data, "%s%s", i > 0 ? ":" : "", p->lowers->v[i]);
+	if (p->dir >= 0)
+		buf_fmt(
+		    data, ",upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/%d/work", p->dir, p->dir);
+	return buf_check(data, "options of an overlay mount", e);
+}
+
+/*
+ * In the child: only system calls. Its descriptors are the parent's
+ * (CLONE_FILES), so what it puts into `slot` is there when it has ended. It
+ * mounts over the layers' directory, seen by nobody else. The exit status is
+ * an errno.
+ */
+static void __attribute__((noreturn)) mount_in_child(const struct plan *p, const char *data, int slot)
+{
+	char target[32];
+
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", p->layers);
+	if (fchdir(p->layers) < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("pot", target, "overlay", p->dir < 0 ? MS_RDONLY : 0, data) < 0)
+		_exit(errno);
+	/* The old "." is below the mount; the name now leads on top of it. */
+	int fd = open_tree(AT_FDCWD, "../layers", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0 || dup3(fd, slot, O_CLOEXEC) < 0)
+		_exit(errno);
+	/* The table is shared: what stays open here stays open in the parent. */
+	close(fd);
+	_exit(0);
+}
+
+/* dup3 gives the slot a second description of the same mount: it lives until both are closed. */
+static int
+mount_by_child(const struct plan *p, const char *entry, struct err *e)
+{
+	AUTO_FINI(buf) struct buf data = BUF_INIT(LEGACY_DATA_MAX);
+	int status;
+
+	int rc = legacy_data(p, &data, e);
+	if (rc < 0)
+		return rc;
+	AUTO(fd) int slot = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (slot < 0)
+		return err_sys(e, "/dev/null");
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid < 0)
+		return err_sys(e, "mounting %s: fork", entry);
+	if (pid == 0)
+		mount_in_child(p, data.data, slot);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "mounting %s: wait", entry);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return take_fd(slot);
+	return err_sysno(e, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR, "mounting %s as overlay", entry);
+}
+
+static int
+mount_plan(const struct plan *p, const char *entry, struct err *e)
+{
+	int fd = mount_by_fsopen(p, entry, e);
+
+	return fd == -E_NOTSUP ? mount_by_child(p, entry, e) : fd;
+}
+
+/*
+ * Writes go through overlayfs also where nothing is below: it keeps what is
+ * written from meaning something to a later overlay (whiteouts, trusted.overlay.*),
+ * and the kernel then knows that upper is in use.
+ */
+int
+ovl_mount(const struct ovl *o, const struct ovl_fs *f, bool ro, struct err *e)
+{
+	AUTO_FINI(strv) struct strv lowers = STRV_INIT(OVL_DEPTH_MAX + 2);
+	struct plan p = { .layers = o->layers, .lowers = &lowers, .dir = ro ? -1 : f->dir };
+
+	if (ro && f->layers.n == 0) {
+		AUTO(fd) int upper = dir_open(f->dir, "upper", e);
+		return upper < 0 ? upper : detached_mount(upper, true, f->entry, e);
+	}
+	if (ro)
+		strv_fmt(&lowers, "../fs/%s/upper", f->entry);
+	for (size_t i = f->layers.n; i-- > 0;)
+		strv_fmt(&lowers, "%s/diff", f->layers.v[i]);
+	if (lowers.n == 0)
+		strv_add(&lowers, "../empty");
+	int rc = strv_check(&lowers, f->entry, e);
+	return rc < 0 ? rc : mount_plan(&p, f->entry, e);
+}
+
+/*
+ * overlayfs marks the directories that a mount writes to, and with index=on
+ * refuses to share them. The work directory given here is none (it must not
+ * be upper), so that the attempt ends, one step later, in EINVAL when upper is
+ * free: nothing is mounted or changed either way.
+ */
+int
+ovl_in_use(const struct ovl *o, const struct ovl_fs *f, struct err *e)
+{
+	char path[96];
+
+	AUTO(fd) int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return err_sys(e, "overlay file system");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/empty", o->top);
+	bool set_up = set(fs, "lowerdir", path) == 0 && set(fs, "index", "on") == 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/upper", f->dir);
+	set_up = set_up && set(fs, "upperdir", path) == 0 && set(fs, "workdir", path) == 0;
+	if (!set_up)
+		return err_sys(e, "%s: is it mounted", f->entry);
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 && errno != EBUSY)
+		return 0;
+	return 1;
+}
+
+static int
+refuse(struct buf *why, const char *reason, int sys)
+{
+	buf_fmt(why, "%s: %s", reason, strerror(sys));
+	return 0;
+}
+
+/* Makes what a mount needs in dir and mounts it: 1, or 0 with why. */
+static int
+try_mount(int dir, struct buf *why, struct err *e)
+{
+	AUTO_FINI(strv) struct strv lowers = STRV_INIT(1);
+	struct plan p = { .layers = dir, .lowers = &lowers, .dir = dir };
+	struct err reason = ERR_INIT;
+
+	strv_add(&lowers, "layers");
+	int rc = strv_check(&lowers, "probe", e);
+	if (rc < 0)
+		return rc;
+	if (mkdirat(dir, "layers", 0700) < 0 || mkdirat(dir, "upper", 0700) < 0 ||
+	    mkdirat(dir, "work", 0700) < 0)
+		return refuse(why, "a directory cannot be made", errno);
+	AUTO(fd) int upper = dir_open(dir, "upper", e);
+	if (upper < 0)
+		return upper;
+	if (fsetxattr(upper, "trusted.overlay.probe", "1", 1, 0) < 0)
+		return refuse(why, "trusted extended attributes do not work here", errno);
+	AUTO(fd) int mnt = mount_plan(&p, "a test directory", &reason);
+	if (mnt < 0) {
+		buf_str(why, reason.msg);
+		return 0;
+	}
+	/* An upper that is not good enough gives a mount that only reads. */
+	AUTO(fd) int file = openat(mnt, "probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return file < 0 ? refuse(why, "an overlay mount cannot be written to", errno) : 1;
+}
+
+int
+ovl_probe(const char *dir, struct buf *why, struct err *e)
+{
+	char name[] = ".pot-probe-0123456789abcdef";
+
+	AUTO(fd) int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return refuse(why, dir, errno);
+	ovl_new_id(name + strlen(name) - OVL_ID_LEN);
+	if (mkdirat(at, name, 0700) < 0)
+		return refuse(why, "a directory cannot be made", errno);
+	AUTO(fd) int own = dir_open(at, name, e);
+	int rc = own < 0 ? own : try_mount(own, why, e);
+	struct err ignored;
+	/* What it found stands; a directory that cannot be removed is reported only on top of success. */
+	int removed = tree_remove(at, name, rc < 0 ? &ignored : e);
+	return rc < 0 ? rc : removed < 0 ? removed : rc;
+}
