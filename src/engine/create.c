@@ -209,21 +209,42 @@ set_dns(struct epot *p, const char *dns, struct err *e)
 	return rc < 0 ? rc : potconf_set(&p->conf, PC_DNS, "custom", e);
 }
 
+/* POT.HOST where that is not too long, else POT, cut to what the configuration allows. */
+static int
+own_hostname(const struct epot *p, char out[static 65], struct err *e)
+{
+	size_t max = (size_t)config_uint(p->eng->conf, "hostname_max");
+	char node[256] = "";
+
+	if (gethostname(node, sizeof(node) - 1) != 0)
+		return err_sys(e, "cannot find the host's name");
+	name_hostname(p->name, node, out);
+	if (strlen(out) <= max)
+		return 0;
+	name_hostname(p->name, "", out);
+	for (size_t n = strlen(out) < max ? strlen(out) : max; n > 0; n--) {
+		out[n] = '\0';
+		if (out[n - 1] != '-')
+			break;
+	}
+	return 0;
+}
+
 static int
 fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
 {
 	unsigned long long id;
-	char text[TEXT_TIME_LEN], hex[17], level[12], node[256] = "", host[65];
-	int rc = 0;
+	char text[TEXT_TIME_LEN], hex[17], level[12], host[65];
+	int rc;
 
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return err_sys(e, "cannot get random bytes");
-	if (gethostname(node, sizeof(node) - 1) != 0)
-		return err_sys(e, "cannot find the host's name");
+	rc = own_hostname(p, host, e);
+	if (rc < 0)
+		return rc;
 	snprintf(hex, sizeof(hex), "%016llx", id);
 	snprintf(level, sizeof(level), "%d", a->level >= 0 ? a->level : 0);
 	text_time_print(text_now_ns(), false, text);
-	name_hostname(p->name, node, host);
 	if (a->from_pot != NULL)
 		rc = inherit_conf(p, s, e);
 	const struct {
@@ -379,7 +400,7 @@ epot_finish_rename(struct epot *p, struct err *e)
 {
 	const char *old = p->state.rec.arg;
 	const struct stor_fs from = { STOR_POT, old };
-	char node[256] = "", host[65];
+	char host[65];
 	int rc = stor_recover(p->eng->stor, from, e);
 
 	if (rc == 0)
@@ -395,11 +416,10 @@ epot_finish_rename(struct epot *p, struct err *e)
 	fault_point("rename.storage");
 	if (rc == 0)
 		rc = epot_load_conf(p, e);
+	if (rc == 0)
+		rc = own_hostname(p, host, e);
 	if (rc < 0)
 		return rc;
-	if (gethostname(node, sizeof(node) - 1) != 0)
-		return err_sys(e, "cannot find the host's name");
-	name_hostname(p->name, node, host);
 	rc = potconf_set(&p->conf, PC_HOSTNAME, host, e);
 	return rc < 0 ? rc : epot_save_conf(p, e);
 }

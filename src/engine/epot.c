@@ -23,8 +23,10 @@
 static int
 no_such_pot(const char *name, struct err *e)
 {
-	err_set(e, E_NOENT, "no pot is named %s", name);
-	return err_hint(e, "pot ps -a lists them");
+	int rc = err_set(e, E_NOENT, "no pot is named %s", name);
+
+	(void)err_hint(e, "pot ps -a lists them");
+	return rc;
 }
 
 static int

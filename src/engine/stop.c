@@ -162,11 +162,12 @@ epot_end(struct epot *p, int64_t timeout_ms, struct err *e)
 	if (rc < 0 && timeout_ms > 0)
 		return rc;
 	if (timeout_ms < 0) {
-		const char *attr = potconf_attr(&p->conf, "stop_timeout");
+		const char *own = potconf_get(&p->conf, "pot.attr.stop_timeout", NULL);
 
+		/* The attribute's default is the configuration's value. */
 		timeout_ms = config_duration_ms(p->eng->conf, "stop_timeout");
-		if (*attr != '\0')
-			(void)!text_duration(attr, &timeout_ms, "stop_timeout", NULL);
+		if (own != NULL)
+			(void)!text_duration(own, &timeout_ms, "stop_timeout", NULL);
 	}
 	return end_run(p, timeout_ms, e);
 }
