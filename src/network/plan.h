@@ -2,7 +2,7 @@
  * What must exist for a pot, decided from its specification and the records of its
  * bridges, before anything is touched. linux/ and freebsd/ make it in this order:
  *
- *   1. elements of the kind NET_EL_SOURCE (a link without one is mute: the rules fail closed)
+ *   1. elements of the kinds NET_EL_SOURCE and NET_EL_TARGET (a link without one is mute: the rules fail closed)
  *   2. links: one message each: both names, MACs, master, group, one queue, inner end in the pot's
  *      namespace under its final name; then in the namespace addresses, up, routes
  *   3. rates
@@ -20,6 +20,7 @@
 enum net_elem_kind {
 	/* of a pot */
 	NET_EL_SOURCE, /* ifname (host end), mac, addr: what may come out of this link */
+	NET_EL_TARGET, /* the same for an IPv6 address that it may advertise */
 	NET_EL_PORT,   /* proto, addr (family 0: any), port -> to, to_port; the family is to's */
 	NET_EL_OPEN,   /* to, proto, to_port: reachable directly (a routed prefix) */
 	/* of a bridge */
@@ -68,7 +69,8 @@ struct net_plan {
 	size_t nlinks;
 	struct net_plan_link links[NET_BRIDGES_MAX];
 	size_t nelems, cap;
-	struct net_elem *elems; /* in the order in which they are added; those of NET_EL_SOURCE first */
+	struct net_elem
+	    *elems; /* in the order in which they are added; NET_EL_SOURCE and NET_EL_TARGET first */
 	size_t naliases;
 	const struct net_alias *aliases; /* borrowed from the specification */
 };

@@ -15,12 +15,14 @@ struct net_ruleset_args {
 
 /*
  * One transaction that leaves exactly our tables with their rules and no elements, whatever was there under
- * their names. The table of the family inet carries the comment "pot rules HASH".
+ * their names. The table of the family inet carries the comment NET_RULES_COMMENT and the hash.
  */
-void net_ruleset(const struct net_ruleset_args *, struct buf *);
+#define NET_RULES_COMMENT "pot rules "
+int net_ruleset(const struct net_ruleset_args *, struct buf *, struct err *) MUST_CHECK;
 /* 16 hex digits over the rules: another text, another hash. */
 #define NET_RULES_HASH 17
-void net_ruleset_hash(const struct net_ruleset_args *, char out[static NET_RULES_HASH]);
+int net_ruleset_hash(
+    const struct net_ruleset_args *, char out[static NET_RULES_HASH], struct err *) MUST_CHECK;
 /* The transaction that takes the tables away (absent is fine). */
 void net_ruleset_remove(const struct net_ruleset_args *, struct buf *);
 
