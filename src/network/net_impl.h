@@ -75,6 +75,9 @@ int net_host_prefixes(net_prefix_fn *, void *arg, struct err *) MUST_CHECK;
 /* Could this host port be bound? E_BUSY naming the process that has it, E_INVAL: no address of this host. */
 int net_port_probe(const struct port_map *, struct err *) MUST_CHECK;
 
+/* Deletes a link of ours and waits for nothing; absent is fine. */
+int net_link_remove(struct net *, const char *ifname, struct err *) MUST_CHECK;
+
 /* Parts of net_release that also run alone; the lock is held. */
 int net_leases_drop(const struct net *, const char *id, const struct strv *lines, struct err *) MUST_CHECK;
 int net_ports_drop(const struct net *, const char *id, const struct strv *lines, struct err *) MUST_CHECK;
