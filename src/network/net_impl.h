@@ -78,6 +78,9 @@ int net_port_probe(const struct port_map *, struct err *) MUST_CHECK;
 /* Deletes a link of ours and waits for nothing; absent is fine. */
 int net_link_remove(struct net *, const char *ifname, struct err *) MUST_CHECK;
 
+/* net_leases without asking first whether there is a network. */
+int net_leases_find(
+    const struct net *, const char *id, struct net_lease *, size_t *n, struct err *) MUST_CHECK;
 /* Parts of net_release that also run alone; the lock is held. */
 int net_leases_drop(const struct net *, const char *id, const struct strv *lines, struct err *) MUST_CHECK;
 int net_ports_drop(const struct net *, const char *id, const struct strv *lines, struct err *) MUST_CHECK;

@@ -1,0 +1,120 @@
+/*
+ * Which ranges the host uses: its routes of all interfaces and their
+ * addresses. Read when a range is chosen, not when a pot starts.
+ */
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "network/net_impl.h"
+
+static int
+len_of_mask(const uint8_t *mask, size_t n)
+{
+	int len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += __builtin_popcount(mask[i]);
+	return len;
+}
+
+static bool
+prefix_of(const struct ifaddrs *ia, struct ip_prefix *p)
+{
+	*p = (struct ip_prefix){ 0 };
+	if (ia->ifa_addr == NULL || ia->ifa_netmask == NULL)
+		return false;
+	if (ia->ifa_addr->sa_family == AF_INET) {
+		p->addr.family = 4;
+		memcpy(p->addr.b, &((struct sockaddr_in *)(void *)ia->ifa_addr)->sin_addr, 4);
+		p->len = (uint8_t)len_of_mask(
+		    (uint8_t *)&((struct sockaddr_in *)(void *)ia->ifa_netmask)->sin_addr, 4);
+	} else if (ia->ifa_addr->sa_family == AF_INET6) {
+		p->addr.family = 6;
+		memcpy(p->addr.b, &((struct sockaddr_in6 *)(void *)ia->ifa_addr)->sin6_addr, 16);
+		p->len = (uint8_t)len_of_mask(
+		    (uint8_t *)&((struct sockaddr_in6 *)(void *)ia->ifa_netmask)->sin6_addr, 16);
+	}
+	return p->addr.family != 0;
+}
+
+static int
+interfaces(net_prefix_fn *fn, void *arg, struct err *e)
+{
+	struct ifaddrs *all, *ia;
+	struct ip_prefix p;
+	int r = 0;
+
+	if (getifaddrs(&all) < 0)
+		return err_sys(e, "addresses of the host's interfaces");
+	for (ia = all; r == 0 && ia != NULL; ia = ia->ifa_next) {
+		if (prefix_of(ia, &p))
+			r = fn(arg, &p);
+	}
+	freeifaddrs(all);
+	return r;
+}
+
+/* /proc/net/route: words of 32 bits in the kernel's byte order. */
+static int
+routes4(net_prefix_fn *fn, void *arg)
+{
+	AUTO(file) FILE *f = fopen("/proc/net/route", "re");
+	char line[512];
+	int r = 0;
+
+	while (r == 0 && f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		struct ip_prefix p = { .addr.family = 4 };
+		unsigned dst, mask;
+
+		if (sscanf(line, "%*s %8x %*x %*x %*d %*d %*d %8x", &dst, &mask) != 2 || mask == 0)
+			continue;
+		memcpy(p.addr.b, &dst, 4);
+		p.len = (uint8_t)__builtin_popcount(mask);
+		r = fn(arg, &p);
+	}
+	return r;
+}
+
+/* /proc/net/ipv6_route: 32 digits in network order, and the length in hexadecimal. */
+static int
+routes6(net_prefix_fn *fn, void *arg)
+{
+	AUTO(file) FILE *f = fopen("/proc/net/ipv6_route", "re");
+	char line[512];
+	int r = 0;
+
+	while (r == 0 && f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		struct ip_prefix p = { .addr.family = 6 };
+		unsigned len;
+		char hex[33];
+
+		if (sscanf(line, "%32[0-9a-f] %2x", hex, &len) != 2 || strlen(hex) != 32 || len == 0 ||
+		    len > 128)
+			continue;
+		for (size_t i = 0; i < 16; i++) {
+			char byte[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+
+			p.addr.b[i] = (uint8_t)strtoul(byte, NULL, 16);
+		}
+		p.len = (uint8_t)len;
+		r = fn(arg, &p);
+	}
+	return r;
+}
+
+int
+net_host_prefixes(net_prefix_fn *fn, void *arg, struct err *e)
+{
+	int r = interfaces(fn, arg, e);
+
+	if (r < 0)
+		return r;
+	if (routes4(fn, arg) < 0 || routes6(fn, arg) < 0)
+		return err_nomem(e);
+	return 0;
+}
