@@ -331,9 +331,10 @@ make_tmp_dir(struct eng *eng, const char *name, struct buf *path, struct err *e)
 
 	if ((r = tmp_name(&last, name, e)) < 0)
 		return r;
-	if ((tmp = dir_make(eng->root_fd, "tmp", 0700, e)) < 0)
+	/* apt downloads as a user of its own, who must get there. */
+	if ((tmp = dir_make(eng->root_fd, "tmp", 0711, e)) < 0)
 		return tmp;
-	if ((dir = dir_make(tmp, buf_cstr(&last), 0700, e)) < 0)
+	if ((dir = dir_make(tmp, buf_cstr(&last), 0711, e)) < 0)
 		return dir;
 	buf_fmt(path, "%s/tmp/%s", eng->root, buf_cstr(&last));
 	return buf_check(path, "path", e);
@@ -425,8 +426,7 @@ eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e
 	int r;
 
 	if ((r = check_args(args, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
-	    (r = eng_base_recover(eng, e)) < 0 ||
-	    (r = base_lock(&b, eng, name, e)) < 0)
+	    (r = eng_base_recover(eng, e)) < 0 || (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
 	if ((r = record_exists(b.bases_fd, name, e)) < 0)
 		return r;
