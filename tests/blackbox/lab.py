@@ -300,11 +300,14 @@ def mounts():
         return sorted(line.split(" ")[4] + " " + line.split(" - ")[1].strip() for line in f)
 
 
-def loops():
+def loops(below):
+    """Loop devices on files below a directory: those of others are none of ours."""
     found = []
     for name in sorted(os.listdir("/sys/block")):
         with contextlib.suppress(OSError), open(f"/sys/block/{name}/loop/backing_file", encoding="utf-8") as f:
-            found.append(f"{name} {f.read().strip()}")
+            file = f.read().strip()
+            if file.startswith(below):
+                found.append(f"{name} {file}")
     return found
 
 

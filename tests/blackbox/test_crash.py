@@ -33,13 +33,14 @@ def seen(node):
 
 
 def host(node, cgroups):
-    return {"mounts": lab.mounts(), "loops": lab.loops(),
+    return {"mounts": lab.mounts(), "loops": lab.loops(cgroups.place),
             "processes": cgroups.processes() if not any(s in ("running", "paused") for s in node.states().values())
             else None,
             "groups": len(cgroups.groups()) if not any(s in ("running", "paused") for s in node.states().values())
             else None,
-            "files": sorted(n for d in ("", "pots", "bases", "tmp")
-                            for n in os.listdir(os.path.join(node.root, d)) if not n.startswith("log"))}
+            "files": sorted(os.path.join(d, n) for d in ("", "pots", "bases", "tmp")
+                            if os.path.isdir(os.path.join(node.root, d))
+                            for n in os.listdir(os.path.join(node.root, d)))}
 
 
 def clear(node):
