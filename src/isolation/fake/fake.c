@@ -156,9 +156,9 @@ fake_prepare(struct fake *f, struct err *e)
 	strv_add(&f->init, "--");
 	for (char *const *a = s->argv; *a != NULL; a++)
 		strv_add(&f->init, *a);
-	if (strv_check(&f->shim, "arguments of the shim", e) < 0)
-		return -e->code;
-	return strv_check(&f->init, "command line", e);
+	int r = strv_check(&f->shim, "arguments of the shim", e);
+
+	return r < 0 ? r : strv_check(&f->init, "command line", e);
 }
 
 /* pids, then an errno if an exec failed, then the end of file. */
