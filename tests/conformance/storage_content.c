@@ -211,7 +211,7 @@ clone_is_cheap(struct suite *t)
 	const uint64_t mib = 1 << 20;
 	struct stor_info info;
 
-	if (strcmp(t->par.mechanism, "fake") == 0)
+	if (suite_copies(t))
 		SKIP("fake copies");
 	DO(stor_create(t->s, BASE("a"), &t->e));
 	int root = stor_mount(t->s, BASE("a"), false, &t->e);
@@ -271,32 +271,45 @@ deep_chain(struct suite *t)
 	return suite_empty(t);
 }
 
-/* Hundreds of rounds of snapshot, change, remove of the snapshot: what is purged does not pile up. */
+/*
+ * Many rounds of change and snapshot, old ones removed. A mechanism may have a
+ * limit, which it says before anything is changed, with what to do; 100 is
+ * the least.
+ */
 static bool
 many_rounds(struct suite *t)
 {
-	char text[16];
+	char text[16], tags[32];
+	int i, rc = 0;
 
 	DO(stor_create(t->s, POT("a"), &t->e));
-	for (int i = 1; i <= 150; i++) {
+	for (i = 1; i <= 150; i++) {
 		snprintf(text, sizeof(text), "%d", i);
 		OK(suite_put(t, POT("a"), "f", text));
-		DO(stor_snapshot(t->s, POT("a"), text, &t->e));
+		rc = stor_snapshot(t->s, POT("a"), text, &t->e);
+		if (rc < 0)
+			break;
 		if (i > 2) {
 			snprintf(text, sizeof(text), "%d", i - 2);
 			DO(stor_snap_destroy(t->s, POT("a"), text, &t->e));
 		}
 	}
-	OK(suite_tags_are(t, POT("a"), "149 150"));
-	DO(stor_rollback(t->s, POT("a"), "149", &t->e));
-	OK(suite_has(t, POT("a"), "f", "149"));
+	OK(rc == 0 || (rc == -E_LIMIT && i > 100 && t->e.hint[0] != '\0'));
+	OK(rc == 0 || suite_has(t, POT("a"), "f", text));
+	snprintf(tags, sizeof(tags), "%d %d", i - 2, i - 1);
+	OK(suite_tags_are(t, POT("a"), tags));
+	snprintf(text, sizeof(text), "%d", i - 2);
+	DO(stor_rollback(t->s, POT("a"), text, &t->e));
+	OK(suite_has(t, POT("a"), "f", text));
+	DO(stor_clone(t->s, POT("a"), text, POT("b"), &t->e));
+	OK(suite_put(t, POT("b"), "g", "1"));
 	return suite_empty(t);
 }
 
 static bool
 read_only_mount(struct suite *t)
 {
-	if (strcmp(t->par.mechanism, "fake") == 0)
+	if (suite_copies(t))
 		SKIP("a plain directory has no read-only view");
 	DO(stor_create(t->s, BASE("a"), &t->e));
 	OK(suite_put(t, BASE("a"), "f", "1"));
@@ -385,7 +398,7 @@ const struct suite_case suite_content[] = {
 	{ "removed, replaced and renamed things stay so", changes_in_clones },
 	{ "a clone of 100 MiB takes nearly nothing", clone_is_cheap },
 	{ "60 snapshots deep", deep_chain },
-	{ "150 rounds of snapshot and purge", many_rounds },
+	{ "many rounds of snapshot and purge", many_rounds },
 	{ "a read-only mount refuses writes", read_only_mount },
 	{ "mounts are detached", detached_mount },
 	{ "a mounted source is busy, or all goes right", busy_source },
