@@ -113,14 +113,17 @@ on_note(struct feed *f, const char *line)
 		event_info(&f->eng->events, "%s", f->last_note + 6);
 }
 
-/* mmdebstrap: "I: what it does", "W: …", "E: …". */
+/*
+ * mmdebstrap: "I: what it does", "W: …", "E: …". An installation in a private
+ * directory makes apt download as root: signatures are checked all the same.
+ */
 static void
 on_talk(struct feed *f, const char *line)
 {
 	char text[LINE_MAX_BYTES];
 
 	copy_line(text, line);
-	if (strncmp(text, "I: ", 3) == 0)
+	if (strncmp(text, "I: ", 3) == 0 || strstr(text, "performed unsandboxed as root") != NULL)
 		event_info(&f->eng->events, "mmdebstrap: %s", text + 3);
 	else if (strncmp(text, "W: ", 3) == 0)
 		event_warn(&f->eng->events, "mmdebstrap: %s", text + 3);

@@ -10,7 +10,7 @@ import lab
 
 
 def names(node):
-    return {b["name"] for b in node("--format", "json", "list", "-b").json()}
+    return {b["name"] for b in node("--format", "json", "list", "-b").json()} - {"box"}
 
 
 def leftovers(node):
@@ -33,8 +33,8 @@ def tarball(path, *entries):
 def test_release_from_packages(empty_node):
     """create-base -r makes a Debian of the host's own sources, without the host's name and resolver."""
     empty_node("create-base", "-r", "bookworm")
-    (base,) = empty_node("--format", "json", "list", "-b").json()
-    assert base["name"] == base["release"] == "bookworm"
+    (release,) = [b["release"] for b in empty_node("--format", "json", "list", "-b").json() if b["name"] == "bookworm"]
+    assert release == "bookworm"
     assert leftovers(empty_node) == []
     empty_node("create", "-p", "deb", "-b", "bookworm", "-N", "none")
     for name in ("etc/resolv.conf", "etc/hostname"):
