@@ -304,7 +304,11 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 		return 0;
 	}
 	rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);
-	return rc < 0 ? rc : epot_reconcile(p, e);
+	if (rc < 0)
+		return rc;
+	/* Of a setting that was killed before its rename. */
+	(void)unlinkat(p->dir_fd, ".pot.conf.tmp", 0);
+	return epot_reconcile(p, e);
 }
 
 void
