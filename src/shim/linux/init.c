@@ -186,9 +186,10 @@ init_loop(struct init *in)
 	for (;;) {
 		int sig = (int)raw(__NR_rt_sigtimedwait, &all, &info, 0, sizeof(all));
 
-		if (sig == SIG_CHLD)
-			init_reap(in);
-		else if (sig > 0 && info.code <= 0 && in->main > 0) /* not the kernel's own, as SIGPIPE */
+		/* First of all: a command that has just ended gets no more signals, PID 1 takes them. */
+		init_reap(in);
+		if (sig > 0 && sig != SIG_CHLD && info.code <= 0 &&
+		    in->main > 0) /* not the kernel's own, as SIGPIPE */
 			raw(__NR_kill, in->main, sig);
 		else if (sig == SIG_TERM && in->main == 0)
 			raw_exit(0);
