@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,18 @@ def borrowed(node, cgroups):
     except BaseException:
         kill_leftovers(cgroups)
         raise
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    """A test that waits for ever fails where it waits."""
+    def stop(number, frame):
+        raise AssertionError(f"hangs: longer than {lab.HANG} seconds")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(lab.HANG)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture(params=STORAGES)
