@@ -58,7 +58,7 @@ signals_catch(void)
 	catch (SIGCHLD, SIG_DFL, 0);
 	/* Without SA_RESTART, so that a blocking call sees the flag. */
 	for (size_t i = 0; i < ARRAY_LEN(cancelling); i++)
-		catch (sigs[i], on_cancel, 0);
+		catch (cancelling[i], on_cancel, 0);
 }
 
 static void
