@@ -5,11 +5,13 @@
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "storage/linux/detached.h"
@@ -30,6 +32,12 @@ zfs_os_caps(void)
 }
 
 bool
+zfs_os_clone_mounts(void)
+{
+	return access("/dev/zfs", F_OK) < 0; /* zfs-fuse */
+}
+
+bool
 zfs_os_is_mounted(const char *path)
 {
 	struct statx sx;
@@ -42,10 +50,15 @@ int
 zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 {
 	AUTO(fd) int dir = -1;
+	struct statfs sf;
 	int rc = 0;
 
-	if (!zfs_os_is_mounted(path))
+	if (!zfs_os_is_mounted(path)) {
 		rc = zfs_run_patiently(e, "mount", dataset, NULL);
+		/* zfs-fuse loses a mount that ends before its first request. */
+		if (rc == 0 && statfs(path, &sf) < 0)
+			return err_sys(e, "asking about %s", path);
+	}
 	if (rc < 0 && !zfs_os_is_mounted(path)) /* else somebody was faster */
 		return rc;
 	dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
