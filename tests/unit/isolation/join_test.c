@@ -199,6 +199,30 @@ frozen(void **state)
 	assert_int_equal(iso_freeze(&none, true, &p->e), -E_NOTSUP);
 }
 
+/* The same on the v1 freezer, where this machine has one: a frozen pot is thawed to be ended. */
+static void
+frozen_v1(void **state)
+{
+	struct pot *p = *state;
+	struct iso_exec_spec s = { 0 };
+	struct iso_ref ref;
+	char text[4096];
+
+	snprintf(p->cgroup, sizeof(p->cgroup), "freezer:/pot-unit-test/%s", strrchr(p->dir, '/') + 1);
+	if (iso_cgroup_make(p->cgroup, &p->e) < 0) {
+		print_message("skipped: %s\n", p->e.msg);
+		p->cgroup[0] = '\0';
+		skip();
+	}
+	p->spec.cgroup = p->cgroup;
+	ref = idle(p);
+	assert_int_equal(exec_script(p, &ref, &s, "grep freezer /proc/self/cgroup", text), 0);
+	assert_non_null(strstr(text, "freezer:/\n"));
+	assert_done(iso_freeze(&ref, true, &p->e), p);
+	assert_done(iso_kill_all(&ref, &p->e), p);
+	assert_int_equal(pot_wait(p), SIGKILL);
+}
+
 struct seen {
 	unsigned n, sleeps, ones, orphans;
 	struct iso_task t;
@@ -425,7 +449,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { T(exec_inside), T(exec_terminal), T(exec_failures),
-		T(exec_into_dying), T(frozen), T(tasks), T(mounts_given), T(mount_while_running),
+		T(exec_into_dying), T(frozen), T(frozen_v1), T(tasks), T(mounts_given), T(mount_while_running),
 		T(hostile_roots), T(hostile_workdirs), T(shim_is_protected) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
