@@ -76,30 +76,37 @@ def pot(program):
     return lab.Pot(program)
 
 
+def prepare(script, verb, directory):
+    # Output to a file: a daemon that it starts would keep a pipe open.
+    with open(directory + ".log", "w", encoding="utf-8") as log:
+        run = subprocess.run([script, verb, directory], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
+    assert run.returncode == 0, open(directory + ".log", encoding="utf-8").read()
+
+
+def read(directory, name):
+    with open(os.path.join(directory, name), encoding="ascii") as f:
+        return f.read().strip()
+
+
 @pytest.fixture(scope="session")
 def zfs_pool(place, cgroups):
-    """A pool on a file: (parent dataset, directory)."""
-    directory = os.path.join(place, "zfs")
-    os.mkdir(directory)
-    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "up", directory], capture_output=True,
-                         text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    yield run.stdout.strip()
-    subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "down", directory], check=True)
-    shutil.rmtree(directory)
+    """A pool on a file: its name, how to run a program where it is, and a process of that mount namespace."""
+    script, directory = os.path.join(CONFORMANCE, "prepare_zfs.sh"), os.path.join(place, "zfs")
+    prepare(script, "up", directory)
+    daemon = "self"
+    if os.path.exists(os.path.join(directory, "daemon.pid")):
+        daemon = read(directory, "daemon.pid")
+    yield read(directory, "pool"), [script, "run", directory], daemon
+    prepare(script, "down", directory)
 
 
 @pytest.fixture(scope="session")
 def btrfs_mount(place, cgroups):
     """A btrfs on a loop device: its mount point."""
-    directory = os.path.join(place, "btrfs")
-    os.mkdir(directory)
-    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "up", directory], capture_output=True,
-                         text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    yield run.stdout.strip()
-    subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "down", directory], check=True)
-    shutil.rmtree(directory)
+    script, directory = os.path.join(CONFORMANCE, "prepare_btrfs.sh"), os.path.join(place, "btrfs")
+    prepare(script, "up", directory)
+    yield os.path.join(directory, "mnt")
+    prepare(script, "down", directory)
 
 
 def new_node(request, storage):
@@ -109,10 +116,10 @@ def new_node(request, storage):
     if storage == "btrfs":
         place = request.getfixturevalue("btrfs_mount")
     root = tempfile.mkdtemp(prefix="node-", dir=place)
-    args = ()
+    node = lab.Node(program, root, storage)
     if storage == "zfs":
-        args = ("--zfs-root", request.getfixturevalue("zfs_pool") + "/" + os.path.basename(root))
-    node = lab.Node(program, root, storage, args)
+        pool, node.prefix, node.namespace = request.getfixturevalue("zfs_pool")
+        node.init_args = ("--zfs-root", pool + "/" + os.path.basename(root))
     node.init()
     return node
 
@@ -121,7 +128,6 @@ def new_node(request, storage):
 def installation(request, storage):
     """A node from init to the proof that de-init left nothing."""
     box = request.getfixturevalue("box")
-    mounts = lab.mounts()
     node = new_node(request, storage)
     node("create-base", "-b", "box", "--from", box)
     yield node
@@ -129,7 +135,7 @@ def installation(request, storage):
     assert not os.path.exists(node.root) or os.listdir(node.root) == []
     with contextlib.suppress(FileNotFoundError):
         os.rmdir(node.root)
-    assert lab.mounts() == mounts
+    assert [m for m in node.mounts() if os.path.basename(node.root) in m] == []
 
 
 @pytest.fixture(scope="session")
@@ -150,8 +156,8 @@ def zfs_installation(request, zfs_pool):
         yield node
 
 
-def leftovers(cgroups):
-    return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": lab.mounts(),
+def leftovers(node, cgroups):
+    return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": node.mounts(),
             "loops": lab.loops(cgroups.place)}
 
 
@@ -165,14 +171,14 @@ def kill_leftovers(cgroups):
 @contextlib.contextmanager
 def borrowed(node, cgroups):
     """The node for one test: afterwards without pots, and nothing else changed."""
-    before = leftovers(cgroups)
+    before = leftovers(node, cgroups)
     yield node
     try:
         for name in node.states():
             node("destroy", "-F", name)
         lab.wait_until(lambda: not cgroups.processes() or cgroups.processes() == before["processes"],
                        "the end of all processes", seconds=20)
-        assert leftovers(cgroups) == before
+        assert leftovers(node, cgroups) == before
     except BaseException:
         kill_leftovers(cgroups)
         raise
@@ -182,10 +188,10 @@ def borrowed(node, cgroups):
 def no_hang():
     """A test that waits for ever fails where it waits."""
     def stop(number, frame):
-        raise AssertionError(f"hangs: longer than {lab.HANG} seconds")
+        raise AssertionError(f"hangs: longer than {8 * lab.HANG} seconds")
 
     signal.signal(signal.SIGALRM, stop)
-    signal.alarm(lab.HANG)
+    signal.alarm(8 * lab.HANG)
     yield
     signal.alarm(0)
 

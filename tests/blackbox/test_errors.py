@@ -245,7 +245,7 @@ def fill(directory):
 def test_disk_full(program, box, small_disk):
     """On a full disk each verb either works or says in one line that there is no space; what was there stays
     whole, and everything works again when there is space."""
-    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay", ())
+    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay")
     node.init()
     node("create-base", "-b", "box", "--from", box)
     node.make("a", "sleep 100000")

@@ -36,9 +36,9 @@ def test_network_none(onode):
 
 def test_host_mounts_unchanged(node):
     """A running pot adds nothing to the host's mount table (on ZFS only its own dataset's mount point)."""
-    before = set(lab.mounts())
+    before = set(node.mounts())
     node.run("a")
-    added = set(lab.mounts()) - before
+    added = set(node.mounts()) - before
     if node.storage == "zfs":
         assert all("zfs" in line for line in added)
     else:
@@ -125,11 +125,11 @@ def test_hostile_mount_points(node, path, link):
     # What is mounted over cannot be replaced from the inside; a root without mounts over it can.
     node.sh("a", f"mkdir /m; mount -o bind / /m; mv /m{path} /m/old/; ln -s {link} /m{path}; umount /m")
     node("stop", "a")
-    before, listing = lab.mounts(), sorted(os.listdir("/tmp"))
+    before, listing = node.mounts(), sorted(os.listdir("/tmp"))
     result = node.call("start", "a")
     assert sorted(os.listdir("/tmp")) == listing
     if node.storage != "zfs":
-        assert lab.mounts() == before
+        assert node.mounts() == before
     if result.status != 0:
         assert result.err.count("\n") == 1, result
         assert node.states()["a"] != "running"
