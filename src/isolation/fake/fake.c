@@ -62,10 +62,7 @@ static _Noreturn void
 become(struct fake *f, const int *fds, int n, char *const *argv, char *const *envp)
 {
 	int sync = fcntl(f->p[SYNC][1], F_DUPFD_CLOEXEC, 64), sys;
-	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	place(fds, n);
 	execve(f->spec->shim_path, argv, envp);
 	sys = errno;
@@ -109,7 +106,13 @@ intermediate(struct fake *f)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pids[2];
+	sigset_t all;
 
+	/* Blocked until the shim is ready for them, and none ignored: an end must not be missed. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	if (null < 0 || (pids[0] = fork()) != 0)
 		_exit(null < 0 || pids[0] < 0);
 	setsid();
