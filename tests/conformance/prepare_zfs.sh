@@ -90,7 +90,8 @@ down() {
 		rm "$dir/daemon.pid"
 		release_run_dir
 	fi
-	rmdir "$dir"
+	# What a test left in it goes too, but nothing that is mounted.
+	rm -rf --one-file-system "${dir:?}"
 }
 
 verb=${1:?up, run or down} dir=${2:?a directory}
