@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -10,9 +11,9 @@ import lab
 
 
 @pytest.fixture
-def host(place, request):
+def host(place):
     """A directory of the host with a file, a tree and a canary."""
-    directory = os.path.join(place, "host-" + request.node.name.replace("[", "-").replace("]", ""))
+    directory = tempfile.mkdtemp(prefix="host-", dir=place)
     os.makedirs(os.path.join(directory, "tree", "sub"))
     for name, text in (("file", "from the host\n"), ("tree/one", "1\n"), ("tree/sub/two", "2\n"), ("canary", "alive")):
         with open(os.path.join(directory, name), "w", encoding="ascii") as f:
