@@ -207,13 +207,10 @@ follow(struct reader *r, struct epot *p, struct err *e)
 		rc = catch_up(r, p->dir_fd, e);
 		if (rc != 0 || !active)
 			break;
-		rc = watch_wait(w, shim.pid != 0 ? &shim : NULL, shim.pid != 0 ? -1 : 100, &ended, e);
+		rc = watch_wait(
+		    w, shim.pid != 0 ? &shim : NULL, shim.pid != 0 ? -1 : 100, r->g->cancel, &ended, e);
 		if (rc < 0)
 			break;
-		if (eng_cancelled(r->g)) {
-			rc = err_set(e, E_INTR, "interrupted");
-			break;
-		}
 	}
 	watch_close(w);
 	return rc;
