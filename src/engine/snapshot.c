@@ -104,13 +104,14 @@ eng_rollback(struct eng *g, const char *name, const char *tag, struct err *e)
 	if (rc < 0)
 		return rc;
 	rc = stor_snap_list(g->stor, epot_fs(&p), note_tag, &t, e);
-	if (rc == 0 && t.v.n == 0) {
-		err_set(e, E_NOENT, "pot %s has no snapshot", name);
-		rc = err_hint(e, "pot snapshot %s takes one", name);
-	} else if (rc == 0 && tag != NULL && !t.found) {
-		err_set(e, E_NOENT, "pot %s has no snapshot %s", name, tag);
-		rc = err_hint(e, "pot info -s %s lists them", name);
-	}
+	if (rc == 0 && tag != NULL && !t.found)
+		rc = err_set(e, E_NOENT, "pot %s has no snapshot %s", name, tag);
+	else if (rc == 0 && t.v.n == 0)
+		rc = err_set(e, E_NOENT, "pot %s has no snapshot", name);
+	if (rc == -E_NOENT && t.v.n == 0)
+		(void)err_hint(e, "pot snapshot %s takes one", name);
+	else if (rc == -E_NOENT)
+		(void)err_hint(e, "pot info -s %s lists them", name);
 	if (rc == 0)
 		rc = journal(&p, OP_STORAGE, e);
 	fault_point("rollback.journalled");
