@@ -20,7 +20,7 @@ run_id_parse(const char *text, uint64_t *id, struct err *e)
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
-	uint64_t run_id;
+	uint64_t run_id = 0;
 	int rc = run_id_parse(a->rest[0], &run_id, e);
 
 	return rc != 0 ? rc : pot_cleanup(cli->ctx, a->pots[0], run_id, e);
