@@ -35,9 +35,9 @@ call_exists(long r, struct buf *why)
 static int
 ns_exists(const char *name, struct buf *why)
 {
-	char path[64] = "/proc/self/ns/";
+	char path[64];
 
-	strncat(path, name, sizeof(path) - strlen(path) - 1);
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
 	return access(path, F_OK) == 0 ? 1 : missing(why, errno);
 }
 
