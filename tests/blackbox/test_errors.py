@@ -74,7 +74,7 @@ def settings(info):
     (["rollback", "-p", "old", "-n", "gone"], 1, "old"),
     (["rollback", "-p", "live"], 1, "live"),
     (["clone", "-p", "x", "-P", "nope"], 1, "nope"),
-    (["clone", "-p", "old", "-P", "live", "-F"], 1, "old"),
+    (["clone", "-p", "live", "-P", "old", "-F"], 1, "live"),
     (["set-cmd", "-p", "nope", "-c", "x"], 1, "nope"),
     (["set-cmd", "-p", "old", "-c", "unbalanced 'quote"], 1, "quote"),
     (["set-env", "-p", "old", "-E", "NOEQUALS"], None, "NOEQUALS"),
