@@ -242,11 +242,7 @@ def fill(directory):
     return path
 
 
-def test_disk_full(program, box, small_disk):
-    """On a full disk each verb either works or says in one line that there is no space; what was there stays
-    whole, and everything works again when there is space."""
-    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay")
-    node.init()
+def fill_and_use(node, program, box, small_disk):
     node("create-base", "-b", "box", "--from", box)
     node.make("a", "sleep 100000")
     node.run("live")
@@ -267,7 +263,17 @@ def test_disk_full(program, box, small_disk):
         node("start", "a")
         node("stop", "a")
         assert node("exec", "live", "echo", "fine").out == "fine\n"
-    node("de-init", "-f")
+
+
+def test_disk_full(program, box, small_disk):
+    """On a full disk each verb either works or says in one line that there is no space; what was there stays
+    whole, and everything works again when there is space."""
+    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay")
+    node.init()
+    try:
+        fill_and_use(node, program, box, small_disk)
+    finally:
+        node("de-init", "-f")
 
 
 def test_interrupt_while_waiting(onode):
