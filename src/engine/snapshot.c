@@ -26,20 +26,6 @@ journal(struct epot *p, enum state_op op, struct err *e)
 	return state_write(&p->state, op == OP_NONE, e);
 }
 
-int
-epot_take_snapshot(struct epot *p, const char *tag, struct err *e)
-{
-	int rc = journal(p, OP_STORAGE, e);
-
-	fault_point("snapshot.journalled");
-	if (rc == 0)
-		rc = stor_snapshot(p->eng->stor, epot_fs(p), tag, e);
-	fault_point("snapshot.taken");
-	if (journal(p, OP_NONE, rc < 0 ? NULL : e) < 0 && rc == 0)
-		rc = -E_SYS;
-	return rc < 0 ? err_wrap(e, "pot %s", p->name) : 0;
-}
-
 struct tags {
 	struct strv v;
 	const char *wanted;
@@ -57,8 +43,8 @@ note_tag(void *arg, const struct stor_snap *s)
 }
 
 /* Seconds since the epoch, as the classic names are; the next free one when two come at once. */
-static int
-free_tag(struct epot *p, char out[static 128], struct err *e)
+int
+epot_free_tag(struct epot *p, char out[static 128], struct err *e)
 {
 	long long now = (long long)(text_now_ns() / 1000000000);
 	int rc;
@@ -75,6 +61,27 @@ free_tag(struct epot *p, char out[static 128], struct err *e)
 }
 
 int
+epot_take_snapshot(struct epot *p, const char *tag, char made[static 128], struct err *e)
+{
+	int rc = 0;
+
+	if (tag != NULL)
+		snprintf(made, 128, "%s", tag);
+	else
+		rc = free_tag(p, made, e);
+	if (rc == 0)
+		rc = journal(p, OP_STORAGE, e);
+	if (rc < 0)
+		return rc;
+	fault_point("snapshot.journalled");
+	rc = stor_snapshot(p->eng->stor, epot_fs(p), made, e);
+	fault_point("snapshot.taken");
+	if (journal(p, OP_NONE, rc < 0 ? NULL : e) < 0 && rc == 0)
+		rc = -E_SYS;
+	return rc < 0 ? err_wrap(e, "pot %s", p->name) : 0;
+}
+
+int
 eng_snapshot(struct eng *g, const char *name, const char *tag, char made[128], struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
@@ -86,7 +93,7 @@ eng_snapshot(struct eng *g, const char *name, const char *tag, char made[128], s
 	if (tag != NULL)
 		snprintf(own, sizeof(own), "%s", tag);
 	else
-		rc = free_tag(&p, own, e);
+		rc = epot_free_tag(&p, own, e);
 	if (rc == 0)
 		rc = epot_take_snapshot(&p, own, e);
 	if (rc == 0 && made != NULL)

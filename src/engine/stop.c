@@ -49,7 +49,7 @@ wait_cleaned(struct epot *p, struct err *e)
 	int rc;
 
 	epot_unlock(p);
-	rc = epot_wait_dead(p, CLEANUP_WAIT_MS, e);
+	rc = epot_wait_run(p, CLEANUP_WAIT_MS, e);
 	if (rc < 0)
 		return rc;
 	seen = *p;
@@ -118,9 +118,14 @@ end_run(struct epot *p, int64_t timeout_ms, struct err *e)
 	int rc = 0;
 
 	/* Held to the end: its absence tells the repair that whoever was stopping the pot is dead. */
-	stopping = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, LOCK_WAIT_MS, e);
-	if (stopping < 0)
-		return stopping;
+	stopping = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, 0, NULL);
+	if (stopping < 0) {
+		/* Somebody stops it already; all that can be added is haste. */
+		stopping = -1;
+		if (!asked)
+			(void)!iso_signal(&ref, SIGKILL, NULL);
+		return wait_cleaned(p, e);
+	}
 	if (asked && hook_run(p, HOOK_PRESTOP, &own) < 0)
 		event_warn(&p->eng->events, "pot %s: %s", p->name, own.msg);
 	if (p->state.rec.state == POT_PAUSED)

@@ -20,8 +20,8 @@ def host(place):
             f.write(text)
     os.symlink("one", os.path.join(directory, "tree", "link"))
     os.symlink("/etc/shadow", os.path.join(directory, "tree", "absolute"))
-    os.chmod(os.path.join(directory, "tree", "one"), 0o4751)
     os.chown(os.path.join(directory, "tree", "one"), 12, 34)
+    os.chmod(os.path.join(directory, "tree", "one"), 0o4751)
     os.utime(os.path.join(directory, "tree", "one"), (1e9, 1e9))
     return directory
 

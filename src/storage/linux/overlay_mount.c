@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -97,6 +98,24 @@ add_upper(int fs, const struct plan *p)
 }
 
 /* The mount's fd; -E_NOTSUP when this kernel cannot take layers one by one. */
+/* Where overlayfs cannot make its work directory it mounts read-only and says so in the kernel's log alone. */
+static int
+check_writable(int fd, const char *entry, struct err *e)
+{
+	struct statvfs vfs;
+
+	if (fstatvfs(fd, &vfs) < 0)
+		return err_sys(e, "overlay: %s", entry);
+	if ((vfs.f_flag & ST_RDONLY) == 0)
+		return 0;
+	if (vfs.f_bavail == 0 || vfs.f_favail == 0) {
+		err_set(e, E_NOSPC, "overlay: cannot mount %s: no space left on its file system", entry);
+		return err_hint(e, "make room, for instance by pot prune");
+	}
+	err_set(e, E_SYS, "overlay: %s came up read-only", entry);
+	return err_hint(e, "dmesg tells why");
+}
+
 static int
 mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 {
@@ -111,8 +130,11 @@ mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 		return explain(fs, entry, e);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return explain(fs, entry, e);
-	int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir == NULL ? MOUNT_ATTR_RDONLY : 0);
-	return fd < 0 ? explain(fs, entry, e) : fd;
+	AUTO(fd) int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir == NULL ? MOUNT_ATTR_RDONLY : 0);
+	if (fd < 0)
+		return explain(fs, entry, e);
+	int r = p->dir == NULL ? 0 : check_writable(fd, entry, e);
+	return r < 0 ? r : take_fd(fd);
 }
 
 static int
