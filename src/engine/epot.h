@@ -115,8 +115,8 @@ int epot_environment(
 const char *epot_attr(const struct epot *, const struct attr *);
 /* Repairs an interrupted mount-in or mount-out: what pot.conf lists counts. */
 int epot_finish_mount(struct epot *, struct err *) MUST_CHECK;
-/* snapshot.c: of a locked, stopped pot. tag NULL: the time in seconds, made unique. made gets it. */
-int epot_take_snapshot(struct epot *, const char *tag, char made[static 128], struct err *) MUST_CHECK;
+/* snapshot.c: of a locked, stopped pot. */
+int epot_take_snapshot(struct epot *, const char *tag, struct err *) MUST_CHECK;
 /* A tag that it does not have: seconds since the epoch. */
 int epot_free_tag(struct epot *, char out[static 128], struct err *) MUST_CHECK;
 

@@ -26,6 +26,20 @@ journal(struct epot *p, enum state_op op, struct err *e)
 	return state_write(&p->state, op == OP_NONE, e);
 }
 
+int
+epot_take_snapshot(struct epot *p, const char *tag, struct err *e)
+{
+	int rc = journal(p, OP_STORAGE, e);
+
+	fault_point("snapshot.journalled");
+	if (rc == 0)
+		rc = stor_snapshot(p->eng->stor, epot_fs(p), tag, e);
+	fault_point("snapshot.taken");
+	if (journal(p, OP_NONE, rc < 0 ? NULL : e) < 0 && rc == 0)
+		rc = -E_SYS;
+	return rc < 0 ? err_wrap(e, "pot %s", p->name) : 0;
+}
+
 struct tags {
 	struct strv v;
 	const char *wanted;
@@ -58,27 +72,6 @@ epot_free_tag(struct epot *p, char out[static 128], struct err *e)
 		if (rc < 0 || !t.found)
 			return rc;
 	}
-}
-
-int
-epot_take_snapshot(struct epot *p, const char *tag, char made[static 128], struct err *e)
-{
-	int rc = 0;
-
-	if (tag != NULL)
-		snprintf(made, 128, "%s", tag);
-	else
-		rc = free_tag(p, made, e);
-	if (rc == 0)
-		rc = journal(p, OP_STORAGE, e);
-	if (rc < 0)
-		return rc;
-	fault_point("snapshot.journalled");
-	rc = stor_snapshot(p->eng->stor, epot_fs(p), made, e);
-	fault_point("snapshot.taken");
-	if (journal(p, OP_NONE, rc < 0 ? NULL : e) < 0 && rc == 0)
-		rc = -E_SYS;
-	return rc < 0 ? err_wrap(e, "pot %s", p->name) : 0;
 }
 
 int
