@@ -2,7 +2,9 @@
 #include "scratch.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "base/proc.h"
@@ -266,6 +268,50 @@ test_own_ns(void **state)
 	assert_fails(proc_run(&spec, &status, &err), E_NOCMD);
 }
 
+/* In a namespace with shared mounts, as most systems have them: 0, or what went wrong. */
+static int
+unmount_under_own_ns(const char *dir)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	int go[2], ready[2], status = 1;
+	pid_t program;
+	char c;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0 || chdir(dir) < 0 || mkdir("m", 0700) < 0 ||
+	    mount("pot-test-outer", "m", "tmpfs", 0, NULL) < 0)
+		return 100;
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
+		return 101;
+	spec.own_ns = true;
+	spec.fd_in = go[0];
+	spec.fd_out = ready[1];
+	spec.argv = SH("grep -q pot-test-outer /proc/self/mountinfo || exit 102; echo; read x; "
+		       "! grep -q pot-test-outer /proc/self/mountinfo");
+	if (proc_start(&spec, &program, NULL) < 0)
+		return 103;
+	close(ready[1]);
+	if (read(ready[0], &c, 1) == 1 && (umount2("m", 0) < 0 || write(go[1], "\n", 1) != 1))
+		return 104;
+	return proc_finish(program, "sh", &status, NULL) < 0 ? status : 0;
+}
+
+/* What is unmounted outside is not kept in use by what runs in namespaces of its own. */
+static void
+test_own_ns_follows_unmounts(void **state)
+{
+	struct scratch *s = *state;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(unmount_under_own_ns(s->path));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* We are killed: what we run does not go on, in namespaces with all below it. */
 static void
 test_death_of_parent(void **state)
@@ -435,6 +481,7 @@ main(void)
 		scratch_test(test_daemon),
 		scratch_test(test_cancel),
 		scratch_test(test_own_ns),
+		scratch_test(test_own_ns_follows_unmounts),
 		scratch_test(test_death_of_parent),
 		scratch_test(test_start_finish),
 		scratch_test(test_without_stdio),
