@@ -45,8 +45,11 @@ node_setup(void **state)
 	struct pot_init_report report;
 	int rc;
 
-	if (n == NULL || shim == NULL)
+	if (n == NULL || shim == NULL) {
+		print_error("POT_SHIM does not name the shim\n");
+		free(n);
 		return -1;
+	}
 	unsetenv("POT_ROOT");
 	unsetenv("POT_CONFIG");
 	umask(022);
@@ -103,17 +106,17 @@ node_teardown(void **state)
 	return rc;
 }
 
-/* argv: SELF --root ROOT _cleanup NAME RUNID, as start.c makes it. */
+/* argv: SELF --root ROOT [--config FILE] _cleanup NAME RUNID, as start.c makes it. */
 static int
-clean_up(char **argv)
+clean_up(const char *root, char **verb)
 {
-	struct pot_open_args a = { .root = argv[2] };
+	struct pot_open_args a = { .root = root };
 	struct err e = ERR_INIT;
 	struct eng *g;
 
 	if (eng_open(&g, &a, &e) < 0)
 		return 1;
-	int rc = eng_cleanup(g, argv[4], strtoull(argv[5], NULL, 16), &e);
+	int rc = eng_cleanup(g, verb[1], strtoull(verb[2], NULL, 16), &e);
 	eng_close(g);
 	return rc < 0;
 }
@@ -121,9 +124,7 @@ clean_up(char **argv)
 int
 node_main(int argc, char **argv, int (*tests)(void))
 {
-	if (argc == 6 && strcmp(argv[3], "_cleanup") == 0)
-		return clean_up(argv);
-	return tests();
+	return argc > 5 ? clean_up(argv[2], argv + argc - 3) : tests();
 }
 
 void
