@@ -122,6 +122,73 @@ fork_exec(const char *root, const char *command)
 	return now_us() - t0;
 }
 
+static double
+run_program(char *const *argv)
+{
+	double t0 = now_us();
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return now_us() - t0;
+}
+
+/* iso_exec beside nsenter(1) into the same pot. */
+static void
+bench_exec(const struct setup *s, size_t n)
+{
+	struct err e = ERR_INIT;
+	char *sleeper[] = { "/bin/sleep", "1000", NULL }, *envp[] = { "PATH=/bin", NULL };
+	char *argv[] = { (char *)s->command, NULL }, *cleanup[] = { "/bin/true", NULL }, pid[16];
+	char *nsenter[] = { "nsenter", "-a", "-t", pid, (char *)s->command, NULL };
+	struct iso_exec_spec x = { .argv = argv, .envp = envp, .fds = { 0, 1, 2 } };
+	int root = iso_bind(AT_FDCWD, s->root, false, false, &e), pty, status;
+	struct iso_spec spec = { .name = "bench",
+		.hostname = "bench",
+		.root_fd = root,
+		.argv = sleeper,
+		.envp = envp,
+		.io = ISO_IO_LOG,
+		.shim_path = s->shim,
+		.run_id = 1,
+		.state_fd = s->state,
+		.log_dirfd = s->logdir,
+		.log_max = 1 << 20,
+		.log_files = 1,
+		.cleanup_argv = cleanup,
+		.own_net = true };
+	double *ours = calloc(n, sizeof(double)), *theirs = calloc(n, sizeof(double));
+	struct iso_child c;
+	pid_t child;
+
+	if (root < 0 || iso_spawn(&spec, &c, &e) < 0 || iso_release(&c, &e) < 0)
+		die("pot for exec", &e);
+	snprintf(pid, sizeof(pid), "%d", (int)c.init.pid);
+	struct iso_ref ref = { c.init, NULL };
+	for (size_t i = 0; i < n; i++) {
+		double t0 = now_us();
+
+		if (iso_exec(&ref, &x, &child, &pty, &e) < 0)
+			die("exec", &e);
+		waitpid(child, &status, 0);
+		ours[i] = now_us() - t0;
+		theirs[i] = run_program(nsenter);
+	}
+	report("iso_exec + wait", ours, n);
+	report("nsenter -a", theirs, n);
+	if (iso_kill_all(&ref, &e) < 0)
+		die("kill", &e);
+	iso_child_fini(&c);
+	close(root);
+	free(ours);
+	free(theirs);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -160,6 +227,7 @@ main(int argc, char **argv)
 	report("group: spawn", v[4], n);
 	report("group: release", v[5], n);
 	report("group: all, to PID 1's end", v[6], n);
+	bench_exec(&s, n);
 	unlinkat(s.logdir, "state", 0);
 	rmdir(tmp);
 	return 0;

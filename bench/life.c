@@ -60,7 +60,9 @@ fork_exec(void)
 static void
 one_life(struct pot_ctx *c, const char *base, double *us)
 {
-	const struct pot_create_args create = { .name = "bench-life", .base = base, .level = -1, .command = "/bin/true" };
+	const struct pot_create_args create = {
+		.name = "bench-life", .base = base, .level = -1, .command = "/bin/true"
+	};
 	const struct pot_start_args start = { .attach = true };
 	struct pot_process proc;
 	struct err e = ERR_INIT;
@@ -119,7 +121,8 @@ main(int argc, char **argv)
 		median[p] = column[rounds / 2];
 	}
 	for (int p = 0; p < PARTS; p++)
-		printf("  %-50s %8.0f us  x %6.2f fork+exec\n", part_names[p], median[p], median[p] / median[FORK]);
+		printf("  %-50s %8.0f us  x %6.2f fork+exec\n", part_names[p], median[p],
+		    median[p] / median[FORK]);
 	pot_close(c);
 	free(us);
 	free(column);

@@ -62,7 +62,8 @@ show pot set-cmd -p web -c 'sh -c "echo \$GREETING from \$(hostname); exec sleep
 show pot start web
 show pot ps
 show pot exec web cat /etc/debian_version
-show pot exec web sh -c 'echo "processes: $(ls /proc | grep -c "^[0-9]")"; id -un'
+show pot exec -u nobody -w /tmp web sh -c 'id -un; pwd'
+show pot top web
 echo '<h1>It works</h1>' >"$scratch/index.html"
 show pot cp "$scratch/index.html" web:/srv/index.html
 show pot exec web cat /srv/index.html
@@ -77,7 +78,6 @@ pot start --attach web2 || status=$?
 echo "(exit status $status)"
 [[ $status -eq 3 ]]
 show pot ps -a
-show pot wait web2
 show pot rollback -p web
 show pot destroy web2
 show pot destroy web

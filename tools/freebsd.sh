@@ -27,7 +27,7 @@ fi
 
 rm -rf "$out/include" "$out/src"
 mkdir -p "$out/include" "$out/src"
-for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h; do
+for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h zconf.h; do
 	for d in /usr/include /usr/include/*-linux-gnu; do
 		[ ! -f "$d/$h" ] || cp "$d/$h" "$out/include/"
 	done

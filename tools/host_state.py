@@ -45,6 +45,7 @@ def nft_tables():
 
 
 def cgroups():
+    """Groups named as pot and its tests name theirs; those of services and sessions come and go."""
     seen = set()
     for line in mounts():
         where, kind = line.split(" ")[:2]
@@ -53,7 +54,9 @@ def cgroups():
         seen.add(where)
         for directory, names, _ in os.walk(where):
             for name in names:
-                yield os.path.join(directory, name)
+                path = os.path.join(directory, name)
+                if "/pot" in path[len(where):]:
+                    yield path
 
 
 def loops():
@@ -77,6 +80,8 @@ def processes():
             with open(os.path.join(os.path.dirname(path), "cmdline"), "rb") as f:
                 args = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
         except (OSError, IndexError):
+            continue
+        if not args:  # dead, and its parent has not looked yet
             continue
         yield f"{name}: {args}"
 

@@ -19,8 +19,8 @@ struct buf {
 	bool failed, nomem; /* nomem: what failed was memory, not the maximum */
 };
 
-#define BUF_INIT(maximum)                    \
-	{                                    \
+#define BUF_INIT(maximum)                           \
+	{                                           \
 		NULL, 0, 0, (maximum), false, false \
 	}
 
@@ -45,8 +45,8 @@ struct strv {
 	bool failed, nomem;
 };
 
-#define STRV_INIT(maximum)                   \
-	{                                    \
+#define STRV_INIT(maximum)                          \
+	{                                           \
 		NULL, 0, 0, (maximum), false, false \
 	}
 

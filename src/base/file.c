@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 
 void
@@ -143,12 +144,14 @@ file_write_atomic(int dirfd, const char *name, mode_t mode, const void *data, si
 	if (dir < 0)
 		return err_sys(e, "%s: directory", name);
 	rc = write_synced(dir, tmp, mode, data, len, name, e);
+	fault_point("file.written");
 	if (rc == 0 && renameat(dir, tmp, dir, name) < 0)
 		rc = err_sys(e, "%s: rename", name);
 	if (rc < 0) {
 		unlinkat(dir, tmp, 0);
 		return rc;
 	}
+	fault_point("file.renamed");
 	return dir_sync(dir, name, e);
 }
 

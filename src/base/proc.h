@@ -58,6 +58,8 @@ int proc_id_get(pid_t, struct proc_id *, struct err *) MUST_CHECK; /* E_NOENT */
 bool proc_id_alive(const struct proc_id *);                        /* false for zombies too */
 /* Waits until it is gone, at most ms (-1 for ever): 0 or E_TIMEOUT. Event, no polling. */
 int proc_id_wait(const struct proc_id *, int ms, struct err *) MUST_CHECK;
+/* For ever, but E_INTR when *cancel (may be NULL) becomes true by a signal that reaches the calling thread. */
+int proc_id_wait_or(const struct proc_id *, const volatile bool *cancel, struct err *) MUST_CHECK;
 /* Signals exactly this process: 0, E_NOENT when it is gone. */
 int proc_id_kill(const struct proc_id *, int sig, struct err *) MUST_CHECK;
 

@@ -16,8 +16,10 @@ void watch_close(struct watch *);
 /*
  * Returns when something below was written, made or renamed since the last
  * call, or when the process has ended (*ended; id may be NULL), or after
- * timeout_ms (-1 never), or on a signal (all return 0: look again).
+ * timeout_ms (-1 never): all return 0, look again.  E_INTR when *cancel (may be
+ * NULL) becomes true by a signal that reaches the calling thread.
  */
-int watch_wait(struct watch *, const struct proc_id *, int timeout_ms, bool *ended, struct err *) MUST_CHECK;
+int watch_wait(struct watch *, const struct proc_id *, int timeout_ms, const volatile bool *cancel,
+    bool *ended, struct err *) MUST_CHECK;
 
 #endif

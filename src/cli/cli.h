@@ -45,6 +45,8 @@ void print_error(struct cli *, const struct err *);
 /* INT, TERM and HUP set the flag that pot_open gets. */
 void signals_catch(void);
 const volatile bool *signals_cancel(void);
+/* Where nothing is changed, so that nothing has to be undone: they end the program at once. */
+void signals_die(void);
 /*
  * From now on INT TERM HUP QUIT USR1 USR2 (and WINCH, CHLD, TSTP with tty) come as
  * bytes from the fd returned, one that came before included. < 0: error.

@@ -21,7 +21,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 }
 
 static const struct opt opts[] = {
-	{ "from-pot", 'P', "POT", OPT_POT | OPT_MUST, "the pot to clone; it may be running" },
+	{ "from-pot", 'P', "POT", OPT_POT | OPT_MUST, "the pot to clone; it may be running, but for -F" },
 	{ "tag", 's', "TAG", 0, "clone this snapshot, not the last" },
 	{ "fresh", 'F', NULL, 0, "take a snapshot now and clone it" },
 	{ "network", 'N', "TYPE", 0, "network type; without it the source's" },

@@ -17,7 +17,7 @@ put_err(const char *text)
 {
 	AUTO_FINI(buf) struct buf b = BUF_INIT(64 * 1024);
 
-	text_escape(text, strnlen(text, 8192), &b);
+	text_escape(text, strlen(text), &b);
 	fputs(buf_cstr(&b), stderr);
 }
 

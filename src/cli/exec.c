@@ -30,6 +30,9 @@ run(struct cli *cli, const struct args *a, struct err *e)
 			return args_usage(a, e, "-e '%.64s': not NAME=VALUE", *v);
 	if (x.user == NULL)
 		x.user = args_value(a, "pot-user");
+	/* An unset variable of a script must not become root. */
+	if (x.user != NULL && x.user[0] == '\0')
+		return args_usage(a, e, "the user is empty");
 	/* Whoever asks for a terminal at a terminal wants to type. */
 	return run_in_pot(
 	    cli, a->pots[0], &x, args_has(a, "interactive") || (x.tty && isatty(STDIN_FILENO)), detach, e);

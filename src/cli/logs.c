@@ -75,6 +75,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		if (rc != 0)
 			return rc;
 	}
+	signals_die();
 	return pot_logs(cli->ctx, a->pots[0], &in, each, &l, e);
 }
 

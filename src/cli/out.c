@@ -63,7 +63,7 @@ table_colour(struct table *t, const char *text, enum colour colour)
 	}
 	if (text == NULL || text[0] == '\0')
 		text = "-";
-	text_escape(text, strnlen(text, CELL_MAX), &b);
+	text_escape(text, strlen(text), &b);
 	t->cells[t->ncells].text = buf_take(&b);
 	if (t->cells[t->ncells].text == NULL) {
 		t->failed = true;
@@ -174,7 +174,7 @@ put_text(const char *s)
 {
 	AUTO_FINI(buf) struct buf b = BUF_INIT(1024 * 1024);
 
-	text_escape(s, strnlen(s, CELL_MAX), &b);
+	text_escape(s, strlen(s), &b);
 	fputs(buf_cstr(&b), stdout);
 }
 

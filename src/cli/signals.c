@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 
+static const int cancelling[] = { SIGINT, SIGTERM, SIGHUP };
 static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
 static volatile bool cancelled;
@@ -53,13 +54,27 @@ static void catch (int sig, void (*fn)(int), int flags)
 void
 signals_catch(void)
 {
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-
 	/* Whoever ignores SIGCHLD must not make our children unwaitable. */
 	catch (SIGCHLD, SIG_DFL, 0);
 	/* Without SA_RESTART, so that a blocking call sees the flag. */
-	for (size_t i = 0; i < ARRAY_LEN(sigs); i++)
-		catch (sigs[i], on_cancel, 0);
+	for (size_t i = 0; i < ARRAY_LEN(cancelling); i++)
+		catch (cancelling[i], on_cancel, 0);
+}
+
+static void
+on_die(int sig)
+{
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+void
+signals_die(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(cancelling); i++)
+		catch (cancelling[i], on_die, SA_NODEFER);
+	if (cancelled)
+		on_die(cancel_signal);
 }
 
 const volatile bool *

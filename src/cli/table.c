@@ -1,15 +1,17 @@
 /* The table of verbs, in the order of help. A new verb is one file and one line here. */
 #include "cli/cmd.h"
 
-#define VERBS(X)                                                                                             \
-	X(init)                                                                                              \
-	X(de_init)                                                                                           \
-	X(create_base) X(doctor) X(config) X(create) X(clone) X(rename) X(destroy) X(prune) X(start) X(stop) \
-	    X(restart) X(kill) X(pause) X(unpause) X(wait) X(exec) X(term) X(ps) X(list) X(info) X(inspect)  \
-		X(show) X(top) X(logs) X(last_run_stats) X(snapshot) X(rollback) X(purge_snapshots)          \
-		    X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)         \
-			X(copy_in) X(copy_out) X(cp) X(mount_in) X(mount_out) X(help) X(version)             \
-			    X(completion) X(cleanup)
+/* clang-format off */
+#define VERBS(X)                                                                          \
+	X(init) X(de_init) X(create_base) X(doctor) X(config)                             \
+	X(create) X(clone) X(rename) X(destroy) X(prune)                                  \
+	X(start) X(stop) X(restart) X(kill) X(pause) X(unpause) X(wait) X(exec) X(term)   \
+	X(ps) X(list) X(info) X(inspect) X(show) X(top) X(logs) X(last_run_stats)         \
+	X(snapshot) X(rollback) X(purge_snapshots)                                        \
+	X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)  \
+	X(copy_in) X(copy_out) X(cp) X(mount_in) X(mount_out)                             \
+	X(help) X(version) X(completion) X(cleanup)
+/* clang-format on */
 
 #define X(verb) extern const struct cmd cmd_##verb;
 VERBS(X)

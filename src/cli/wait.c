@@ -16,6 +16,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	json_t *list = cli->json ? json_array() : NULL;
 	int rc = 0, status = 0;
 
+	signals_die();
 	for (size_t i = 0; i < a->npots && rc == 0; i++) {
 		struct pot_exit x = { 0 };
 

@@ -228,7 +228,36 @@ list_names(int bases_fd, struct strv *names, struct err *e)
 	return strv_check(names, "bases", e);
 }
 
-/* One left-over; somebody who is at work on it is left alone. */
+/* A lock file whose holder was killed: taken and given back, it is gone. */
+static int
+drop_stale_locks(struct eng *eng, int bases_fd, struct err *e)
+{
+	static const char prefix[] = ".lock-";
+	AUTO_FINI(strv) struct strv names = STRV_INIT(65536);
+	AUTO(dir) DIR *d = NULL;
+	struct dirent *entry;
+	int fd = openat(bases_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
+		fd_close(fd);
+		return err_sys(e, "reading the bases");
+	}
+	while ((entry = readdir(d)) != NULL)
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    name_check_base(entry->d_name + strlen(prefix), NULL) == 0)
+			strv_add(&names, entry->d_name + strlen(prefix));
+	r = strv_check(&names, "bases", e);
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		AUTO_FINI(base) struct base b = BASE_INIT;
+
+		r = base_lock(&b, eng, names.v[i], e);
+		if (r == -E_BUSY || r == -E_PERM)
+			r = 0;
+	}
+	return r;
+}
+
+/* One left-over; somebody who is at work on it is left alone, and so is everything for who may not mend it. */
 static int
 recover_one(struct eng *eng, const char *name, struct err *e)
 {
@@ -236,7 +265,7 @@ recover_one(struct eng *eng, const char *name, struct err *e)
 	int r;
 
 	if ((r = base_lock(&b, eng, name, e)) < 0)
-		return r == -E_BUSY ? 0 : r;
+		return r == -E_BUSY || r == -E_PERM ? 0 : r;
 	if ((r = record_exists(b.bases_fd, name, e)) != 0)
 		return r < 0 ? r : 0;
 	return base_remove(&b, e);
@@ -260,7 +289,7 @@ eng_base_recover(struct eng *eng, struct err *e)
 		    ((r = eng_need_storage(eng, e)) < 0 || (r = recover_one(eng, names.v[i], e)) < 0))
 			return r;
 	}
-	return 0;
+	return drop_stale_locks(eng, bases, e);
 }
 
 /* ---- making --------------------------------------------------------------- */
@@ -331,9 +360,10 @@ make_tmp_dir(struct eng *eng, const char *name, struct buf *path, struct err *e)
 
 	if ((r = tmp_name(&last, name, e)) < 0)
 		return r;
-	if ((tmp = dir_make(eng->root_fd, "tmp", 0700, e)) < 0)
+	/* apt downloads as a user of its own, who must get there. */
+	if ((tmp = dir_make(eng->root_fd, "tmp", 0711, e)) < 0)
 		return tmp;
-	if ((dir = dir_make(tmp, buf_cstr(&last), 0700, e)) < 0)
+	if ((dir = dir_make(tmp, buf_cstr(&last), 0711, e)) < 0)
 		return dir;
 	buf_fmt(path, "%s/tmp/%s", eng->root, buf_cstr(&last));
 	return buf_check(path, "path", e);
@@ -425,8 +455,7 @@ eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e
 	int r;
 
 	if ((r = check_args(args, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
-	    (r = eng_base_recover(eng, e)) < 0 ||
-	    (r = base_lock(&b, eng, name, e)) < 0)
+	    (r = eng_base_recover(eng, e)) < 0 || (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
 	if ((r = record_exists(b.bases_fd, name, e)) < 0)
 		return r;

@@ -150,7 +150,8 @@ source_pot(struct eng *g, const struct pot_create_args *a, struct source *s, str
 	}
 	if (a->snapshot) {
 		rc = epot_need_stopped(&s->pot, "take a snapshot of", e);
-		snprintf(s->tag, sizeof(s->tag), "%lld", (long long)(text_now_ns() / 1000000000));
+		if (rc == 0)
+			rc = epot_free_tag(&s->pot, s->tag, e);
 		return rc < 0 ? rc : epot_take_snapshot(&s->pot, s->tag, e);
 	}
 	rc = stor_snap_list(g->stor, s->fs, keep_newest, &newest, e);
@@ -340,15 +341,14 @@ eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
 	names = lock_names(g, false, e);
 	if (names < 0)
 		return names;
-	rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
+	rc = reserve_name(&p, g, a->name, &own);
 	if (rc == 0) {
-		rc = reserve_name(&p, g, a->name, &own);
-		if (rc == 0) {
+		rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
+		if (rc == 0)
 			rc = begin_create(&p, &s, &own);
-			if (rc < 0)
-				(void)!epot_remove_dir(&p, NULL);
-		}
-		if (rc == 0) {
+		if (rc < 0) {
+			(void)!epot_remove_dir(&p, NULL);
+		} else {
 			rc = fill(&p, a, &s, &own);
 			/* Where it is kept for a look, the journal says what it is: half made. */
 			if (rc < 0 && !a->keep)
@@ -376,7 +376,8 @@ eng_destroy(struct eng *g, const char *name, bool force, struct err *e)
 		/* What was half made or half removed is gone now, as asked; a whole damaged one needs -F. */
 		return rc == -E_NOENT ? rc : err_hint(e, "pot destroy -F %s removes it all the same", name);
 	}
-	if (rc == 0 && state_is_active(&p.state.rec)) {
+	/* Whoever starts it again in between is ended again. */
+	while (rc == 0 && state_is_active(&p.state.rec)) {
 		if (!force) {
 			err_set(e, E_STATE, "pot %s is %s", name, pot_state_name(p.state.rec.state));
 			return err_hint(e, "pot stop %s, or destroy -F", name);

@@ -112,6 +112,21 @@ epot_is_broken(const struct eng *g, const struct state *s)
 }
 
 int
+epot_wait_run(struct epot *p, int ms, struct err *e)
+{
+	const struct proc_id *shim = &p->state.rec.shim;
+	int rc;
+
+	/* Another start may follow at once: the lock alone would make us wait for the next run as well. */
+	if (shim->pid == 0)
+		return epot_wait_dead(p, ms, e);
+	rc = proc_id_wait(shim, ms, e);
+	if (rc == -E_TIMEOUT)
+		return err_set(e, E_TIMEOUT, "pot %s did not end within %d s", p->name, ms / 1000);
+	return rc == -E_NOENT ? 0 : rc;
+}
+
+int
 epot_wait_dead(struct epot *p, int ms, struct err *e)
 {
 	AUTO(fd) int fd = openat(p->dir_fd, "state", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -304,7 +319,11 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 		return 0;
 	}
 	rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);
-	return rc < 0 ? rc : epot_reconcile(p, e);
+	if (rc < 0)
+		return rc;
+	/* Of a setting that was killed before its rename. */
+	(void)unlinkat(p->dir_fd, ".pot.conf.tmp", 0);
+	return epot_reconcile(p, e);
 }
 
 void

@@ -64,6 +64,8 @@ int epot_reconcile(struct epot *, struct err *) MUST_CHECK;
  */
 int epot_walk_back(struct epot *, enum pot_state final, const char *reason, struct err *) MUST_CHECK;
 void epot_exit_get(const struct epot *, struct pot_exit *);
+/* Waits until the run that the state tells is over and cleaned up; E_TIMEOUT. The lock is not held. */
+int epot_wait_run(struct epot *, int ms, struct err *) MUST_CHECK;
 /* Waits until no shim holds the pot; E_TIMEOUT. */
 int epot_wait_dead(struct epot *, int ms, struct err *) MUST_CHECK;
 
@@ -115,6 +117,8 @@ const char *epot_attr(const struct epot *, const struct attr *);
 int epot_finish_mount(struct epot *, struct err *) MUST_CHECK;
 /* snapshot.c: of a locked, stopped pot. */
 int epot_take_snapshot(struct epot *, const char *tag, struct err *) MUST_CHECK;
+/* A tag that it does not have: seconds since the epoch. */
+int epot_free_tag(struct epot *, char out[static 128], struct err *) MUST_CHECK;
 
 /* Walks ROOT/pots in order of names. `fn` gets the name; non-zero stops. */
 int epot_each(

@@ -51,6 +51,13 @@ hook_is_set(const struct epot *p, enum hook_point point)
 	return faccessat(p->dir_fd, path, F_OK, 0) == 0;
 }
 
+/* Before and after a run nothing of the pot is mounted but what is mounted for the hook. */
+static bool
+is_mounted_for(enum hook_point point)
+{
+	return point == HOOK_PRESTART || point == HOOK_POSTSTOP;
+}
+
 /*
  * A directory fd on the pot's root for the hook to look into: the running
  * pot's own, or a mount that ends with the hook. -1 where there is none.
@@ -61,7 +68,7 @@ hook_root(struct epot *p, enum hook_point point, struct err *e)
 	const struct iso_ref ref = epot_ref(p);
 	int rc;
 
-	if (point == HOOK_POSTSTART || point == HOOK_PRESTOP)
+	if (!is_mounted_for(point))
 		return iso_root(&ref, NULL);
 	rc = eng_need_storage(p->eng, e);
 	return rc < 0 ? rc : stor_mount(p->eng->stor, epot_fs(p), false, e);
@@ -116,8 +123,11 @@ hook_run(struct epot *p, enum hook_point point, struct err *e)
 	spec.cancel = p->eng->cancel;
 	rc = proc_run(&spec, NULL, e);
 	if (rc < 0)
-		return err_wrap(e, "the %s hook", hook_names[point]);
-	return 0;
+		rc = err_wrap(e, "the %s hook", hook_names[point]);
+	fd_close(take_fd(root));
+	if (is_mounted_for(point) && stor_unmount(p->eng->stor, epot_fs(p), rc < 0 ? NULL : e) < 0 && rc == 0)
+		rc = -E_SYS;
+	return rc;
 }
 
 int

@@ -82,48 +82,120 @@ read_on(struct reader *r, struct err *e)
 	return n < 0 ? err_sys(e, "cannot read the log") : 0;
 }
 
+static void
+log_name(unsigned index, char out[static 16])
+{
+	snprintf(out, 16, index == 0 ? "log" : "log.%u", index);
+}
+
+static bool
+log_exists(int dir, unsigned index)
+{
+	struct stat st;
+	char name[16];
+
+	log_name(index, name);
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int
 open_log(int dir, unsigned index)
 {
 	char name[16];
 
-	snprintf(name, sizeof(name), index == 0 ? "log" : "log.%u", index);
+	log_name(index, name);
 	return openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-/* How many files there are besides "log". */
+/* The highest number; one may be missing on the way, which just becomes the next, or whose renamer was killed. */
 static unsigned
-count_rotated(int dir)
+oldest_index(int dir)
 {
-	unsigned n = 0;
+	unsigned top = 0;
 
-	for (; n < LOG_FILES_MAX; n++) {
-		int fd = open_log(dir, n + 1);
-
-		if (fd < 0)
-			break;
-		fd_close(fd);
-	}
-	return n;
+	for (unsigned i = 1; i <= LOG_FILES_MAX && i <= top + 2; i++)
+		if (log_exists(dir, i))
+			top = i;
+	return top;
 }
 
-/* Reads from file `from` (the oldest wanted) to "log", which stays open in r->fd. */
+/* Which number the open file has now; -1: rotated out of existence. */
 static int
-read_from(struct reader *r, int dir, unsigned from, struct err *e)
+index_of(int fd, int dir)
 {
-	for (unsigned i = from + 1; i-- > 0;) {
-		int rc;
+	struct stat held, st;
+	unsigned top = oldest_index(dir);
+	char name[16];
 
-		fd_close(r->fd);
-		r->fd = open_log(dir, i);
-		if (r->fd < 0)
-			continue;
-		r->npart = 0;
-		rc = read_on(r, e);
-		if (rc != 0)
-			return rc;
+	if (fstat(fd, &held) != 0)
+		return -1;
+	for (unsigned i = 0; i <= top; i++) {
+		log_name(i, name);
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == held.st_ino &&
+		    st.st_dev == held.st_dev)
+			return (int)i;
 	}
-	return 0;
+	return -1;
+}
+
+/* The next one there is below number `at`, for as far as nothing was renamed meanwhile: -1 none, -2 ask again. */
+static int
+open_below(int held, unsigned at, int dir)
+{
+	int fd = -1;
+	unsigned i = at;
+
+	while (fd < 0 && i > 0)
+		fd = open_log(dir, --i);
+	/* Renaming goes from the oldest to the newest: who is still in the place has had no follower moved. */
+	for (unsigned k = i + 1; k < at; k++)
+		if (log_exists(dir, k))
+			goto again;
+	if (held >= 0 && index_of(held, dir) != (int)at)
+		goto again;
+	return fd;
+again:
+	fd_close(fd);
+	return -2;
+}
+
+/* The file that was written after `held` (-1: the oldest), whatever rotates meanwhile; -1: none yet. */
+static int
+open_next(int held, int dir)
+{
+	int fd;
+
+	do {
+		int at = held < 0 ? -1 : index_of(held, dir);
+
+		/* Numbers end above the oldest: from there everything is newer. */
+		fd =
+		    at < 0 ? open_below(-1, oldest_index(dir) + 2, dir) : open_below(held, (unsigned)at, dir);
+	} while (fd == -2);
+	return fd;
+}
+
+/* From where r->fd stands (-1: the oldest file) to the end of the newest, which stays open. */
+static int
+catch_up(struct reader *r, int dir, struct err *e)
+{
+	int rc = r->fd < 0 ? 0 : read_on(r, e);
+
+	while (rc == 0) {
+		int next = open_next(r->fd, dir);
+
+		if (next < 0)
+			break;
+		/* It is not written any more: what came last, between the look and the rotation. */
+		if (r->fd >= 0)
+			rc = read_on(r, e);
+		fd_close(r->fd);
+		r->fd = next;
+		r->npart = 0;
+		if (rc == 0)
+			rc = read_on(r, e);
+	}
+	return rc;
 }
 
 static int
@@ -142,48 +214,10 @@ count_skipped(struct reader *r, int dir, struct err *e)
 	int rc;
 
 	counter.arg = &total;
-	rc = read_from(&counter, dir, count_rotated(dir), e);
+	rc = catch_up(&counter, dir, e);
 	fd_close(counter.fd);
 	r->skip = total > r->args->lines ? total - r->args->lines : 0;
 	return rc;
-}
-
-/* Which number the open file has now; -1: rotated out of existence. */
-static int
-index_of(const struct reader *r, int dir)
-{
-	struct stat held, st;
-
-	if (r->fd < 0 || fstat(r->fd, &held) != 0)
-		return -1;
-	for (unsigned i = 0; i <= LOG_FILES_MAX; i++) {
-		AUTO(fd) int fd = open_log(dir, i);
-
-		if (fd < 0 && i > 0)
-			return -1;
-		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == held.st_ino && st.st_dev == held.st_dev)
-			return (int)i;
-	}
-	return -1;
-}
-
-/* What has come since the last look, over any number of rotations. */
-static int
-catch_up(struct reader *r, int dir, struct err *e)
-{
-	int at, rc;
-
-	if (r->fd < 0)
-		return read_from(r, dir, count_rotated(dir), e);
-	rc = read_on(r, e);
-	at = index_of(r, dir);
-	if (rc != 0 || at == 0)
-		return rc;
-	/* Rotated since: the rest of it, then those that followed. */
-	rc = read_on(r, e);
-	if (rc != 0)
-		return rc;
-	return read_from(r, dir, at > 0 ? (unsigned)at - 1 : count_rotated(dir), e);
 }
 
 static int
@@ -207,13 +241,10 @@ follow(struct reader *r, struct epot *p, struct err *e)
 		rc = catch_up(r, p->dir_fd, e);
 		if (rc != 0 || !active)
 			break;
-		rc = watch_wait(w, shim.pid != 0 ? &shim : NULL, shim.pid != 0 ? -1 : 100, &ended, e);
+		rc = watch_wait(
+		    w, shim.pid != 0 ? &shim : NULL, shim.pid != 0 ? -1 : 100, r->g->cancel, &ended, e);
 		if (rc < 0)
 			break;
-		if (eng_cancelled(r->g)) {
-			rc = err_set(e, E_INTR, "interrupted");
-			break;
-		}
 	}
 	watch_close(w);
 	return rc;
@@ -232,7 +263,7 @@ eng_logs(struct eng *g, const char *name, const struct pot_logs_args *args, pot_
 	if (args->lines >= 0)
 		rc = count_skipped(&r, p.dir_fd, e);
 	if (rc == 0)
-		rc = read_from(&r, p.dir_fd, count_rotated(p.dir_fd), e);
+		rc = catch_up(&r, p.dir_fd, e);
 	if (rc == 0 && args->follow)
 		rc = follow(&r, &p, e);
 	fd_close(r.fd);

@@ -51,6 +51,7 @@ choose_storage(struct eng *g, struct stor_params *sp, struct pot_init_report *r,
 	for (size_t i = 0; stor_table[i] != NULL; i++) {
 		const struct stor_ops *ops = stor_table[i];
 		AUTO_FINI(buf) struct buf why = BUF_INIT(1024);
+		bool named;
 		int rc;
 
 		if (sp->mechanism != NULL && strcmp(sp->mechanism, ops->name) != 0)
@@ -66,7 +67,10 @@ choose_storage(struct eng *g, struct stor_params *sp, struct pot_init_report *r,
 			sp->mechanism = ops->name;
 			return 0;
 		}
-		buf_fmt(&all, "%s%s: %s", all.len > 0 ? "; " : "", ops->name, buf_cstr(&why));
+		/* Some reasons begin with the mechanism's name already. */
+		named = strncmp(buf_cstr(&why), ops->name, strlen(ops->name)) == 0;
+		buf_fmt(&all, "%s%s%s%s", all.len > 0 ? "; " : "", named ? "" : ops->name, named ? "" : ": ",
+		    buf_cstr(&why));
 	}
 	if (all.len == 0) {
 		err_set(e, E_INVAL, "there is no storage mechanism '%s'", sp->mechanism);

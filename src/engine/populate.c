@@ -48,8 +48,8 @@ struct feed {
 	uint64_t total;         /* bytes of the archive, 0 unknown */
 	pid_t unpack, producer; /* 0: none, or reaped */
 	struct lines progress, notes, talk;
-	char last_note[LINE_MAX_BYTES];  /* of pot-unpack */
-	char last_error[LINE_MAX_BYTES]; /* of the producer: its last "E: " */
+	char last_note[LINE_MAX_BYTES];   /* of pot-unpack */
+	char first_error[LINE_MAX_BYTES]; /* of the producer: its first "E: ", which the others follow from */
 };
 
 static void
@@ -113,19 +113,22 @@ on_note(struct feed *f, const char *line)
 		event_info(&f->eng->events, "%s", f->last_note + 6);
 }
 
-/* mmdebstrap: "I: what it does", "W: …", "E: …". */
+/*
+ * mmdebstrap: "I: what it does", "W: …", "E: …". An installation in a private
+ * directory makes apt download as root: signatures are checked all the same.
+ */
 static void
 on_talk(struct feed *f, const char *line)
 {
 	char text[LINE_MAX_BYTES];
 
 	copy_line(text, line);
-	if (strncmp(text, "I: ", 3) == 0)
+	if (strncmp(text, "I: ", 3) == 0 || strstr(text, "performed unsandboxed as root") != NULL)
 		event_info(&f->eng->events, "mmdebstrap: %s", text + 3);
 	else if (strncmp(text, "W: ", 3) == 0)
 		event_warn(&f->eng->events, "mmdebstrap: %s", text + 3);
-	else if (strncmp(text, "E: ", 3) == 0)
-		copy_line(f->last_error, text + 3);
+	else if (strncmp(text, "E: ", 3) == 0 && f->first_error[0] == '\0')
+		copy_line(f->first_error, text + 3);
 }
 
 /* Its whole group: every child of ours leads one. */
@@ -196,8 +199,7 @@ start_unpack(struct feed *f, int in_fd, int root_fd, uint64_t max_size, struct e
 {
 	AUTO(fd) int out = -1, err = -1;
 	char dirfd[16], size[24], program[PATH_MAX];
-	const char *argv[] = { program, "--max-size", size, "--progress", "1", "--dirfd", dirfd,
-		NULL };
+	const char *argv[] = { program, "--max-size", size, "--progress", "1", "--dirfd", dirfd, NULL };
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int r;
 
@@ -291,8 +293,8 @@ feed_end(struct feed *f, const char *producer, struct err *e)
 		if ((r = pump(f, &f->talk, e)) < 0)
 			return r;
 		pr = reap(&f->producer, producer, &status, e);
-		if (pr < 0 && f->last_error[0] != '\0' && (ur == 0 || unpack_err.code == E_CORRUPT))
-			return err_set(e, E_SYS, "%s: %s", producer, f->last_error);
+		if (pr < 0 && f->first_error[0] != '\0' && (ur == 0 || unpack_err.code == E_CORRUPT))
+			return err_set(e, E_SYS, "%s: %s", producer, f->first_error);
 	}
 	if (ur < 0) {
 		*e = unpack_err;

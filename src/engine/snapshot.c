@@ -57,8 +57,8 @@ note_tag(void *arg, const struct stor_snap *s)
 }
 
 /* Seconds since the epoch, as the classic names are; the next free one when two come at once. */
-static int
-free_tag(struct epot *p, char out[static 128], struct err *e)
+int
+epot_free_tag(struct epot *p, char out[static 128], struct err *e)
 {
 	long long now = (long long)(text_now_ns() / 1000000000);
 	int rc;
@@ -86,7 +86,7 @@ eng_snapshot(struct eng *g, const char *name, const char *tag, char made[128], s
 	if (tag != NULL)
 		snprintf(own, sizeof(own), "%s", tag);
 	else
-		rc = free_tag(&p, own, e);
+		rc = epot_free_tag(&p, own, e);
 	if (rc == 0)
 		rc = epot_take_snapshot(&p, own, e);
 	if (rc == 0 && made != NULL)
@@ -104,13 +104,14 @@ eng_rollback(struct eng *g, const char *name, const char *tag, struct err *e)
 	if (rc < 0)
 		return rc;
 	rc = stor_snap_list(g->stor, epot_fs(&p), note_tag, &t, e);
-	if (rc == 0 && t.v.n == 0) {
-		err_set(e, E_NOENT, "pot %s has no snapshot", name);
-		rc = err_hint(e, "pot snapshot %s takes one", name);
-	} else if (rc == 0 && tag != NULL && !t.found) {
-		err_set(e, E_NOENT, "pot %s has no snapshot %s", name, tag);
-		rc = err_hint(e, "pot info -s %s lists them", name);
-	}
+	if (rc == 0 && tag != NULL && !t.found)
+		rc = err_set(e, E_NOENT, "pot %s has no snapshot %s", name, tag);
+	else if (rc == 0 && t.v.n == 0)
+		rc = err_set(e, E_NOENT, "pot %s has no snapshot", name);
+	if (rc == -E_NOENT && t.v.n == 0)
+		(void)err_hint(e, "pot snapshot %s takes one", name);
+	else if (rc == -E_NOENT)
+		(void)err_hint(e, "pot info -s %s lists them", name);
 	if (rc == 0)
 		rc = journal(&p, OP_STORAGE, e);
 	fault_point("rollback.journalled");

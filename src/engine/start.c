@@ -311,10 +311,10 @@ run_steps(struct start *s, struct err *e)
 static int
 take_snapshot(struct epot *p, struct err *e)
 {
-	char tag[24];
+	char tag[128];
+	int rc = epot_free_tag(p, tag, e);
 
-	snprintf(tag, sizeof(tag), "%lld", (long long)(text_now_ns() / 1000000000));
-	return stor_snapshot(p->eng->stor, epot_fs(p), tag, e);
+	return rc < 0 ? rc : epot_take_snapshot(p, tag, e);
 }
 
 static int
@@ -325,7 +325,7 @@ check_startable(struct epot *p, struct err *e)
 
 		/* Its shim cleans up and needs the lock for that. */
 		epot_unlock(p);
-		rc = epot_wait_dead(p, LOCK_WAIT_MS, e);
+		rc = epot_wait_run(p, LOCK_WAIT_MS, e);
 		if (rc < 0)
 			return rc;
 		return -E_BUSY;

@@ -43,7 +43,7 @@ state_reload(struct state *s, struct err *e)
 {
 	char ring[STATE_RING_SLOTS * STATE_SLOT_SIZE] __attribute__((aligned(8)));
 	ssize_t n = pread(s->fd, ring, sizeof(ring), STATE_RING_OFF);
-	uint64_t below = UINT64_MAX;
+	unsigned torn = 0; /* bit i: slot i was looked at and is none */
 
 	if (n < 0)
 		return err_sys(e, "cannot read the state file");
@@ -55,7 +55,8 @@ state_reload(struct state *s, struct err *e)
 		for (unsigned i = 0; i < STATE_RING_SLOTS; i++) {
 			const struct state_rec *r = (const void *)(ring + i * STATE_SLOT_SIZE);
 
-			if (r->magic == STATE_MAGIC && r->seq < below &&
+			/* A torn number may be the same as a good one's. */
+			if (r->magic == STATE_MAGIC && (torn & (1u << i)) == 0 &&
 			    (best == NULL || r->seq > best->seq)) {
 				best = r;
 				s->slot = i;
@@ -71,7 +72,7 @@ state_reload(struct state *s, struct err *e)
 			rec_terminate(&s->rec);
 			return 0;
 		}
-		below = best->seq;
+		torn |= 1u << s->slot;
 	}
 	memset(&s->rec, 0, sizeof(s->rec));
 	s->slot = 0;
@@ -93,14 +94,16 @@ int
 state_write(struct state *s, bool durable, struct err *e)
 {
 	unsigned slot = (s->slot + 1) % STATE_RING_SLOTS;
+	struct state_rec rec;
 	ssize_t n;
 
 	s->rec.magic = STATE_MAGIC;
 	s->rec.version = STATE_VERSION;
 	s->rec.seq++;
 	s->rec.crc = rec_crc(&s->rec);
-	n = pwrite(s->fd, &s->rec, sizeof(s->rec), STATE_RING_OFF + slot * STATE_SLOT_SIZE);
-	if (n != (ssize_t)sizeof(s->rec)) {
+	rec = s->rec;
+	n = pwrite(s->fd, &rec, sizeof(rec), STATE_RING_OFF + slot * STATE_SLOT_SIZE);
+	if (n != (ssize_t)sizeof(rec)) {
 		if (n >= 0)
 			errno = ENOSPC;
 		return err_sys(e, "cannot write the state file");

@@ -104,7 +104,9 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 	if (state_is_active(r)) {
 		bool recorded;
 
-		take_exit(p, reason);
+		/* A walk that goes on keeps what the first one said; without a record there will be none. */
+		if (r->state != POT_STOPPING || r->crashed == 0)
+			take_exit(p, reason);
 		recorded = r->crashed == 0;
 		if (recorded && final == POT_FAILED)
 			final = POT_STOPPED;

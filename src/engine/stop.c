@@ -49,7 +49,7 @@ wait_cleaned(struct epot *p, struct err *e)
 	int rc;
 
 	epot_unlock(p);
-	rc = epot_wait_dead(p, CLEANUP_WAIT_MS, e);
+	rc = epot_wait_run(p, CLEANUP_WAIT_MS, e);
 	if (rc < 0)
 		return rc;
 	seen = *p;
@@ -118,9 +118,14 @@ end_run(struct epot *p, int64_t timeout_ms, struct err *e)
 	int rc = 0;
 
 	/* Held to the end: its absence tells the repair that whoever was stopping the pot is dead. */
-	stopping = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, LOCK_WAIT_MS, e);
-	if (stopping < 0)
-		return stopping;
+	stopping = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, 0, NULL);
+	if (stopping < 0) {
+		/* Somebody stops it already; all that can be added is haste. */
+		stopping = -1;
+		if (!asked)
+			(void)!iso_signal(&ref, SIGKILL, NULL);
+		return wait_cleaned(p, e);
+	}
 	if (asked && hook_run(p, HOOK_PRESTOP, &own) < 0)
 		event_warn(&p->eng->events, "pot %s: %s", p->name, own.msg);
 	if (p->state.rec.state == POT_PAUSED)
@@ -241,12 +246,33 @@ eng_pause(struct eng *g, const char *name, bool pause, struct err *e)
 	return state_write(&p.state, false, e);
 }
 
+/* The starter is between its records, perhaps in a long prestart: its lock tells when they are whole. */
+static int
+wait_starter(const struct epot *p, struct err *e)
+{
+	struct err own = ERR_INIT;
+	int fd = -E_BUSY;
+
+	/* A lock has no event that could be waited for together with the flag. */
+	while (fd == -E_BUSY) {
+		if (eng_cancelled(p->eng))
+			return err_set(e, E_INTR, "interrupted");
+		fd = lock_file(p->dir_fd, "lock", true, 100, &own);
+	}
+	if (fd < 0) {
+		if (e != NULL)
+			*e = own;
+		return fd;
+	}
+	fd_close(fd);
+	return 0;
+}
+
 int
 eng_wait(struct eng *g, const char *name, struct pot_exit *x, struct err *e)
 {
 	for (;;) {
 		AUTO_FINI(epot) struct epot p = EPOT_INIT;
-		AUTO_FINI(epot) struct epot whole = EPOT_INIT;
 		struct proc_id shim;
 		int rc = epot_get(&p, g, name, EPOT_READ, e);
 
@@ -257,9 +283,8 @@ eng_wait(struct eng *g, const char *name, struct pot_exit *x, struct err *e)
 			return 0;
 		}
 		shim = p.state.rec.shim;
-		/* The starter is between its records: its lock tells when they are whole. */
-		rc = shim.pid != 0 ? proc_id_wait(&shim, -1, e) : epot_get(&whole, g, name, EPOT_WRITE, e);
-		if (rc < 0 && rc != -E_NOENT)
+		rc = shim.pid != 0 ? proc_id_wait_or(&shim, g->cancel, e) : wait_starter(&p, e);
+		if (rc < 0)
 			return rc;
 	}
 }

@@ -267,7 +267,7 @@ stor_quota(struct stor *s, struct stor_fs fs, uint64_t bytes, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	if (s->ops->quota == NULL || (s->caps & STOR_CAP_QUOTA) == 0) {
+	if (s->ops->quota == NULL) {
 		err_set(e, E_NOTSUP, "quota of %s: storage \"%s\" has no quotas", fs.name, s->ops->name);
 		return err_hint(e, "zfs and btrfs have them");
 	}

@@ -100,7 +100,8 @@ struct stor_ops {
 
 	int (*list)(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *arg, struct err *);
 	int (*usage)(struct stor *, struct stor_fs, struct stor_info *, struct err *);
-	/* NULL without STOR_CAP_QUOTA. bytes 0 removes. E_INVAL naming the use when it is more. */
+	/* NULL when the mechanism has none; without STOR_CAP_QUOTA it says E_NOTSUP and why.
+	   bytes 0 removes. E_INVAL naming the use when it is more. */
 	int (*quota)(struct stor *, struct stor_fs, uint64_t bytes, struct err *);
 
 	/*

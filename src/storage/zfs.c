@@ -359,14 +359,15 @@ zfs_snapshot(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 	return rc;
 }
 
+/* canmount=off keeps a zfs that mounts every clone from it; zfs_mount() then sets it right. */
 static int
 clone_snapshot(struct stor *s, const char *snap, struct stor_fs dst, struct err *e)
 {
+	const char *canmount = zfs_os_clone_mounts() ? "canmount=off" : "canmount=noauto";
 	char ds[ZFS_NAME_LEN], created[48];
 
 	zfs_dataset(s, dst, ds);
-	return zfs_run(
-	    NULL, e, "clone", "-o", "canmount=noauto", "-o", created_option(created), snap, ds, NULL);
+	return zfs_run(NULL, e, "clone", "-o", canmount, "-o", created_option(created), snap, ds, NULL);
 }
 
 /*
@@ -483,7 +484,11 @@ zfs_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
 	if (rc < 0)
 		return rc;
 	zfs_dataset(s, fs, ds);
-	return zfs_os_mount(ds, path.data, ro, e);
+	rc = zfs_os_mount(ds, path.data, ro, e);
+	if (rc != -ZFS_CANMOUNT_OFF)
+		return rc;
+	rc = zfs_run(NULL, e, "set", "canmount=noauto", ds, NULL);
+	return rc < 0 ? rc : zfs_os_mount(ds, path.data, ro, e);
 }
 
 static int

@@ -17,6 +17,7 @@
 /* Failures that ask for another way; never leave the mechanism. Beyond enum err_code. */
 #define ZFS_HAS_CLONES (E_COUNT + 1)
 #define ZFS_HAS_LATER (E_COUNT + 2)
+#define ZFS_CANMOUNT_OFF (E_COUNT + 3)
 
 struct zfs_priv {
 	int top;     /* <root>/storage/zfs */
@@ -67,6 +68,8 @@ int zfs_quota(struct stor *, struct stor_fs, uint64_t bytes, struct err *) MUST_
 
 /* linux/zfs_mount.c, freebsd/zfs_mount.c */
 unsigned zfs_os_caps(void);
+/* Does `zfs clone` mount the clone, canmount=noauto or not? */
+bool zfs_os_clone_mounts(void);
 /* Is something mounted on this directory? */
 bool zfs_os_is_mounted(const char *path);
 int zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *) MUST_CHECK;

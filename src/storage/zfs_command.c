@@ -16,23 +16,33 @@
 #define WORDS_MAX 24
 #define OUT_MAX (64u << 20)
 #define COMMAND_TIMEOUT_MS (10 * 60 * 1000)
-#define BUSY_MS 3000
+#define BUSY_MS 5000
 #define BUSY_STEP_MS 20
 
 static const struct {
 	const char *words;
 	int code;
 } meanings[] = {
-	{ "has dependent clones", ZFS_HAS_CLONES }, { "clones of previous snapshots exist", ZFS_HAS_CLONES },
-	{ "more recent snapshots", ZFS_HAS_LATER }, { "does not exist", E_NOENT }, { "no such", E_NOENT },
-	{ "already exists", E_EXIST }, { "is busy", E_BUSY }, { "out of space", E_NOSPC },
-	{ "No space left", E_NOSPC }, { "quota exceeded", E_NOSPC },
-	{ "size is less than current used", E_INVAL }, { "permission denied", E_PERM },
-	{ "ermission denied", E_PERM }, { "name is too long", E_INVAL },
-	{ "daemon is running", E_STATE },        /* "make sure that the zfs-fuse daemon is running" */
-	{ "modules are not loaded", E_STATE },   /* "The ZFS modules are not loaded" */
-	{ "modules cannot be", E_STATE },        /* "The ZFS modules cannot be auto-loaded" */
-	{ "/dev/zfs and /proc/self", E_NOTSUP }, /* "… are required" */
+	/* clang-format off */
+	{ "has dependent clones", ZFS_HAS_CLONES },
+	{ "clones of previous snapshots exist", ZFS_HAS_CLONES },
+	{ "property is set to 'off'", ZFS_CANMOUNT_OFF },
+	{ "more recent snapshots", ZFS_HAS_LATER },
+	{ "does not exist", E_NOENT },
+	{ "no such", E_NOENT },
+	{ "already exists", E_EXIST },
+	{ "is busy", E_BUSY },
+	{ "out of space", E_NOSPC },
+	{ "No space left", E_NOSPC },
+	{ "quota exceeded", E_NOSPC },
+	{ "size is less than current used", E_INVAL },
+	{ "ermission denied", E_PERM },
+	{ "name is too long", E_INVAL },
+	{ "daemon is running", E_STATE },
+	{ "modules are not loaded", E_STATE },
+	{ "modules cannot be", E_STATE },
+	{ "/dev/zfs and /proc/self", E_NOTSUP },
+	/* clang-format on */
 };
 
 /* Sets the error that the first line of zfs's own says; what is in e stays when it said nothing. */

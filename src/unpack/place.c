@@ -70,7 +70,7 @@ open_parent(struct place *p, const char *path, const char **last, struct err *e)
 		return err_wrap(e, "its directory");
 	}
 	p->parent = fd;
-	strcpy(p->parent_path, dir);
+	memcpy(p->parent_path, dir, strlen(dir) + 1);
 	return fd;
 }
 

@@ -1,6 +1,7 @@
 /*
- * stdin -> decompression -> tar. Two libarchive readers stand one behind the
- * other: the first knows only compression, the second only tar. So every
+ * stdin -> decompression -> tar. Two readers stand one behind the other: the
+ * first knows only compression (libarchive's, or gunzip.c), the second only
+ * tar. So every
  * decompressed byte passes through feed_tar(), where it is counted against
  * the limit whether the tar reader wants it or skips it, and the rest behind
  * the end of the tar can be read to check the compression's own checksum.
@@ -62,21 +63,31 @@ read_chunk(struct stream *s)
 	return n;
 }
 
-/* archive_read_callback of the decompressing reader. */
-static la_ssize_t
-feed_raw(struct archive *a, void *arg, const void **data)
+/* The next compressed piece, in chunk: its length, 0 at the end, < 0 with s->cause. */
+static ssize_t
+next_input(struct stream *s)
 {
-	struct stream *s = arg;
 	ssize_t n = (ssize_t)s->first;
 
 	s->first = 0;
 	if (n == 0)
 		n = read_chunk(s);
+	if (n >= 0)
+		tell_progress(s, n == 0);
+	return n;
+}
+
+/* archive_read_callback of the decompressing reader. */
+static la_ssize_t
+feed_raw(struct archive *a, void *arg, const void **data)
+{
+	struct stream *s = arg;
+	ssize_t n = next_input(s);
+
 	if (n < 0) {
 		archive_set_error(a, s->cause.sys, "%s", s->cause.msg);
 		return -1;
 	}
-	tell_progress(s, n == 0);
 	*data = s->chunk;
 	return n;
 }
@@ -107,9 +118,9 @@ over_limit(const struct stream *s, struct err *e)
 	return err_set(e, E_LIMIT, "archive expands to more than %s", size);
 }
 
-/* The next decompressed piece: its length, 0 at the end, < 0 with s->cause. */
+/* A decompressed piece by libarchive: its length, 0 at the end, < 0 with s->cause. */
 static int64_t
-next_piece(struct stream *s, const void **data)
+raw_piece(struct stream *s, const void **data)
 {
 	la_int64_t off;
 	size_t len = 0;
@@ -118,16 +129,44 @@ next_piece(struct stream *s, const void **data)
 	do
 		r = archive_read_data_block(s->raw, data, &len, &off);
 	while (r == ARCHIVE_OK && len == 0);
-	if (r == ARCHIVE_EOF) {
-		s->ended = true;
+	if (r == ARCHIVE_EOF)
 		return 0;
-	}
 	if (r != ARCHIVE_OK)
 		return s->cause.code != 0 ? -s->cause.code : explain(s->raw, &s->cause);
-	if (len > s->max_out - s->out_bytes)
-		return over_limit(s, &s->cause);
-	s->out_bytes += len;
 	return (int64_t)len;
+}
+
+static int64_t
+gzip_piece(struct stream *s, const void **data)
+{
+	ssize_t n = 0;
+
+	while (!s->gzip.ended && (n = gunzip_next(&s->gzip, &s->cause)) == 0 && gunzip_is_hungry(&s->gzip)) {
+		ssize_t in = next_input(s);
+
+		if (in < 0)
+			return -s->cause.code;
+		if (gunzip_feed(&s->gzip, s->chunk, (size_t)in, &s->cause) < 0)
+			return -s->cause.code;
+	}
+	*data = s->gzip.out;
+	return n;
+}
+
+/* The next decompressed piece: its length, 0 at the end, < 0 with s->cause. */
+static int64_t
+next_piece(struct stream *s, const void **data)
+{
+	int64_t n = s->gzip.open ? gzip_piece(s, data) : raw_piece(s, data);
+
+	if (n == 0)
+		s->ended = true;
+	if (n <= 0)
+		return n;
+	if ((uint64_t)n > s->max_out - s->out_bytes)
+		return over_limit(s, &s->cause);
+	s->out_bytes += (uint64_t)n;
+	return n;
 }
 
 /* archive_read_callback of the tar reader. */
@@ -172,6 +211,7 @@ stream_fini(struct stream *s)
 	if (s->raw != NULL)
 		archive_read_free(s->raw);
 	s->tar = s->raw = NULL;
+	gunzip_fini(&s->gzip);
 }
 
 int
@@ -198,26 +238,39 @@ stream_peek(struct stream *s, uint64_t *bytes, struct err *e)
 	return 0;
 }
 
-int
-stream_open(struct stream *s, struct err *e)
+static int
+open_raw(struct stream *s, struct err *e)
 {
 	struct archive_entry *entry;
 
-	s->raw = archive_read_new();
-	s->tar = archive_read_new();
-	if (s->raw == NULL || s->tar == NULL)
+	if ((s->raw = archive_read_new()) == NULL)
 		return err_nomem(e);
 	/* ARCHIVE_WARN would mean "through an external program": never. */
-	if (archive_read_support_filter_gzip(s->raw) != ARCHIVE_OK ||
-	    archive_read_support_filter_xz(s->raw) != ARCHIVE_OK ||
+	if (archive_read_support_filter_xz(s->raw) != ARCHIVE_OK ||
 	    archive_read_support_filter_zstd(s->raw) != ARCHIVE_OK ||
 	    archive_read_support_filter_bzip2(s->raw) != ARCHIVE_OK ||
-	    archive_read_support_format_raw(s->raw) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(s->tar) != ARCHIVE_OK)
-		return err_set(e, E_NOTSUP, "libarchive lacks gzip, xz, zstd, bzip2 or tar");
-	if (archive_read_open2(s->raw, s, NULL, feed_raw, NULL, NULL) != ARCHIVE_OK ||
-	    archive_read_next_header(s->raw, &entry) != ARCHIVE_OK)
-		return s->cause.code != 0 ? (*e = s->cause, -e->code) : explain(s->raw, e);
+	    archive_read_support_format_raw(s->raw) != ARCHIVE_OK)
+		return err_set(e, E_NOTSUP, "libarchive lacks xz, zstd or bzip2");
+	if (archive_read_open2(s->raw, s, NULL, feed_raw, NULL, NULL) == ARCHIVE_OK &&
+	    archive_read_next_header(s->raw, &entry) == ARCHIVE_OK)
+		return 0;
+	if (s->cause.code == 0)
+		return explain(s->raw, e);
+	*e = s->cause;
+	return -e->code;
+}
+
+int
+stream_open(struct stream *s, struct err *e)
+{
+	int r = gunzip_is(s->chunk, s->first) ? gunzip_init(&s->gzip, e) : open_raw(s, e);
+
+	if (r < 0)
+		return r;
+	if ((s->tar = archive_read_new()) == NULL)
+		return err_nomem(e);
+	if (archive_read_support_format_tar(s->tar) != ARCHIVE_OK)
+		return err_set(e, E_NOTSUP, "libarchive lacks tar");
 	if (archive_read_open2(s->tar, s, NULL, feed_tar, NULL, NULL) != ARCHIVE_OK)
 		return fail_tar(s, e);
 	return 0;

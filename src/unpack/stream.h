@@ -11,6 +11,7 @@
 #include <archive_entry.h>
 
 #include "base/err.h"
+#include "unpack/gunzip.h"
 
 #define STREAM_CHUNK (128 * 1024)
 
@@ -18,8 +19,9 @@ struct stream {
 	int in_fd, progress_fd; /* borrowed; progress_fd -1: none */
 	uint64_t max_out;       /* decompressed bytes at most */
 	uint64_t in_bytes, out_bytes;
-	int64_t told_ns; /* when progress was told last */
-	struct archive *raw, *tar;
+	int64_t told_ns;           /* when progress was told last */
+	struct archive *raw, *tar; /* raw: NULL when gzip is on */
+	struct gunzip gzip;
 	struct err cause; /* what went wrong below libarchive, code 0: nothing */
 	bool ended;       /* the decompressed data is at its end */
 	size_t first;     /* bytes in chunk that stream_peek read and nobody used yet */

@@ -9,8 +9,11 @@ Every test gets back a node without pots and is failed when it left a process, a
 """
 
 import contextlib
+import ctypes
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,9 +31,15 @@ STORAGES = ("overlay", "btrfs", "zfs")
 def pytest_sessionstart(session):
     if os.getuid() != 0:
         raise pytest.UsageError("pots need root: sudo make test")
-    if os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt"):
-        raise pytest.UsageError("run me in a mount namespace of my own: sudo tools/test_all.py, or "
-                                "unshare --mount --propagation private")
+    own_mount_namespace()
+
+
+def own_mount_namespace():
+    """What a test mounts, or forgets, never reaches the host."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_namespace, private = 0x00020000, (1 << 14) | (1 << 18)  # CLONE_NEWNS, MS_REC | MS_PRIVATE
+    if libc.unshare(new_namespace) != 0 or libc.mount(b"none", b"/", None, ctypes.c_ulong(private), None) != 0:
+        raise pytest.UsageError(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +51,9 @@ def place():
 
 
 @pytest.fixture(scope="session")
-def cgroups():
+def cgroups(place):
     groups = lab.Cgroups(f"pot-test-{os.getpid()}")
+    groups.place = place
     yield groups
     groups.leave()
 
@@ -67,30 +77,37 @@ def pot(program):
     return lab.Pot(program)
 
 
+def prepare(script, verb, directory):
+    # Output to a file: a daemon that it starts would keep a pipe open.
+    with open(directory + ".log", "w", encoding="utf-8") as log:
+        run = subprocess.run([script, verb, directory], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
+    assert run.returncode == 0, open(directory + ".log", encoding="utf-8").read()
+
+
+def read(directory, name):
+    with open(os.path.join(directory, name), encoding="ascii") as f:
+        return f.read().strip()
+
+
 @pytest.fixture(scope="session")
 def zfs_pool(place, cgroups):
-    """A pool on a file: (parent dataset, directory)."""
-    directory = os.path.join(place, "zfs")
-    os.mkdir(directory)
-    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "up", directory], capture_output=True,
-                         text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    yield run.stdout.strip()
-    subprocess.run([os.path.join(CONFORMANCE, "prepare_zfs.sh"), "down", directory], check=True)
-    shutil.rmtree(directory)
+    """A pool on a file: its name, how to run a program where it is, and a process of that mount namespace."""
+    script, directory = os.path.join(CONFORMANCE, "prepare_zfs.sh"), os.path.join(place, "zfs")
+    prepare(script, "up", directory)
+    daemon = "self"
+    if os.path.exists(os.path.join(directory, "daemon.pid")):
+        daemon = read(directory, "daemon.pid")
+    yield read(directory, "pool"), [script, "run", directory], daemon
+    prepare(script, "down", directory)
 
 
 @pytest.fixture(scope="session")
 def btrfs_mount(place, cgroups):
     """A btrfs on a loop device: its mount point."""
-    directory = os.path.join(place, "btrfs")
-    os.mkdir(directory)
-    run = subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "up", directory], capture_output=True,
-                         text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    yield run.stdout.strip()
-    subprocess.run([os.path.join(CONFORMANCE, "prepare_btrfs.sh"), "down", directory], check=True)
-    shutil.rmtree(directory)
+    script, directory = os.path.join(CONFORMANCE, "prepare_btrfs.sh"), os.path.join(place, "btrfs")
+    prepare(script, "up", directory)
+    yield os.path.join(directory, "mnt")
+    prepare(script, "down", directory)
 
 
 def new_node(request, storage):
@@ -100,10 +117,10 @@ def new_node(request, storage):
     if storage == "btrfs":
         place = request.getfixturevalue("btrfs_mount")
     root = tempfile.mkdtemp(prefix="node-", dir=place)
-    args = ()
+    node = lab.Node(program, root, storage)
     if storage == "zfs":
-        args = ("--zfs-root", request.getfixturevalue("zfs_pool") + "/" + os.path.basename(root))
-    node = lab.Node(program, root, storage, args)
+        pool, node.prefix, node.namespace = request.getfixturevalue("zfs_pool")
+        node.init_args = ("--zfs-root", pool + "/" + os.path.basename(root))
     node.init()
     return node
 
@@ -112,7 +129,6 @@ def new_node(request, storage):
 def installation(request, storage):
     """A node from init to the proof that de-init left nothing."""
     box = request.getfixturevalue("box")
-    mounts = lab.mounts()
     node = new_node(request, storage)
     node("create-base", "-b", "box", "--from", box)
     yield node
@@ -120,7 +136,7 @@ def installation(request, storage):
     assert not os.path.exists(node.root) or os.listdir(node.root) == []
     with contextlib.suppress(FileNotFoundError):
         os.rmdir(node.root)
-    assert lab.mounts() == mounts
+    assert [m for m in node.mounts() if os.path.basename(node.root) in m] == []
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +157,9 @@ def zfs_installation(request, zfs_pool):
         yield node
 
 
-def leftovers(cgroups):
-    return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": lab.mounts(),
-            "loops": lab.loops()}
+def leftovers(node, cgroups):
+    return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": node.mounts(),
+            "loops": lab.loops(cgroups.place)}
 
 
 def kill_leftovers(cgroups):
@@ -153,20 +169,41 @@ def kill_leftovers(cgroups):
             os.kill(pid, 9)
 
 
+def clear(node):
+    """Removes every pot. A second round for what a failed test left busy, so that the next one can work."""
+    for _ in range(2):
+        results = [node.call("destroy", "-F", pot["name"]) for pot in
+                   json.loads(node.call("--format", "json", "ps", "-a").out)]
+        if all(result.status == 0 for result in results):
+            return
+    raise AssertionError(results)
+
+
 @contextlib.contextmanager
 def borrowed(node, cgroups):
     """The node for one test: afterwards without pots, and nothing else changed."""
-    before = leftovers(cgroups)
+    before = leftovers(node, cgroups)
     yield node
     try:
-        for name in node.states():
-            node("destroy", "-F", name)
+        clear(node)
         lab.wait_until(lambda: not cgroups.processes() or cgroups.processes() == before["processes"],
                        "the end of all processes", seconds=20)
-        assert leftovers(cgroups) == before
+        assert leftovers(node, cgroups) == before
     except BaseException:
         kill_leftovers(cgroups)
         raise
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    """A test that waits for ever fails where it waits."""
+    def stop(number, frame):
+        raise AssertionError(f"hangs: longer than {8 * lab.HANG} seconds")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(8 * lab.HANG)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture(params=STORAGES)

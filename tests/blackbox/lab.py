@@ -21,7 +21,7 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = ("src/cli/pot", "src/shim/pot-shim", "src/unpack/pot-unpack")
 
 # Ends a hang; says nothing about speed. Sanitizers on a busy machine are slow.
-HANG = 240
+HANG = int(os.environ.get("POT_TEST_HANG", "120"))
 
 
 def wait_until(condition, what, seconds=HANG):
@@ -47,10 +47,10 @@ class Result:
 
 
 class Pot:
-    """Runs the pot program, optionally with a --root."""
+    """Runs the pot program, optionally with a --root, and behind a prefix: a program that executes another."""
 
-    def __init__(self, program, root=None, env=None):
-        self.program, self.root = program, root
+    def __init__(self, program, root=None, env=None, prefix=()):
+        self.program, self.root, self.prefix = program, root, list(prefix)
         self.env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                     "HOME": "/root", "TZ": "UTC"}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TMPDIR"):
@@ -59,7 +59,7 @@ class Pot:
         self.env.update(env or {})
 
     def argv(self, *args):
-        return [self.program] + (["--root", self.root] if self.root else []) + [str(a) for a in args]
+        return self.prefix + [self.program] + (["--root", self.root] if self.root else []) + [str(a) for a in args]
 
     def call(self, *args, stdin=None, env=None, cwd=None, preexec=None):
         """Runs to the end, whatever that is."""
@@ -156,9 +156,13 @@ class Terminal:
 class Node(Pot):
     """An installation on one storage, with the base "box" (busybox) in it."""
 
-    def __init__(self, program, root, storage, init_args):
-        super().__init__(program, root)
-        self.storage, self.init_args = storage, init_args
+    def __init__(self, program, root, storage, init_args=(), prefix=(), namespace="self"):
+        super().__init__(program, root, prefix=prefix)
+        self.storage, self.init_args, self.namespace = storage, init_args, namespace
+
+    def mounts(self):
+        """The mount points where pot runs."""
+        return mounts(self.namespace)
 
     def init(self):
         self("init", "--storage", self.storage, *self.init_args)
@@ -294,17 +298,20 @@ def command_line(pid):
         return ""
 
 
-def mounts():
-    """Mount points of this namespace."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+def mounts(pid="self"):
+    """Mount points of the mount namespace of a process."""
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as f:
         return sorted(line.split(" ")[4] + " " + line.split(" - ")[1].strip() for line in f)
 
 
-def loops():
+def loops(below):
+    """Loop devices on files below a directory: those of others are none of ours."""
     found = []
     for name in sorted(os.listdir("/sys/block")):
         with contextlib.suppress(OSError), open(f"/sys/block/{name}/loop/backing_file", encoding="utf-8") as f:
-            found.append(f"{name} {f.read().strip()}")
+            file = f.read().strip()
+            if file.startswith(below):
+                found.append(f"{name} {file}")
     return found
 
 

@@ -71,10 +71,10 @@ def settings(info):
     (["snapshot", "-p", "nope"], 1, "nope"),
     (["snapshot", "-p", "old", "-n", "../x"], 1, "../x"),
     (["rollback", "-p", "old"], 1, "old"),
-    (["rollback", "-p", "old", "-n", "gone"], 1, "gone"),
+    (["rollback", "-p", "old", "-n", "gone"], 1, "old"),
     (["rollback", "-p", "live"], 1, "live"),
     (["clone", "-p", "x", "-P", "nope"], 1, "nope"),
-    (["clone", "-p", "old", "-P", "live"], 1, "old"),
+    (["clone", "-p", "live", "-P", "old", "-F"], 1, "live"),
     (["set-cmd", "-p", "nope", "-c", "x"], 1, "nope"),
     (["set-cmd", "-p", "old", "-c", "unbalanced 'quote"], 1, "quote"),
     (["set-env", "-p", "old", "-E", "NOEQUALS"], None, "NOEQUALS"),
@@ -242,11 +242,7 @@ def fill(directory):
     return path
 
 
-def test_disk_full(program, box, small_disk):
-    """On a full disk each verb either works or says in one line that there is no space; what was there stays
-    whole, and everything works again when there is space."""
-    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay", ())
-    node.init()
+def fill_and_use(node, program, box, small_disk):
     node("create-base", "-b", "box", "--from", box)
     node.make("a", "sleep 100000")
     node.run("live")
@@ -267,7 +263,17 @@ def test_disk_full(program, box, small_disk):
         node("start", "a")
         node("stop", "a")
         assert node("exec", "live", "echo", "fine").out == "fine\n"
-    node("de-init", "-f")
+
+
+def test_disk_full(program, box, small_disk):
+    """On a full disk each verb either works or says in one line that there is no space; what was there stays
+    whole, and everything works again when there is space."""
+    node = lab.Node(program, os.path.join(small_disk, "root"), "overlay")
+    node.init()
+    try:
+        fill_and_use(node, program, box, small_disk)
+    finally:
+        node("de-init", "-f")
 
 
 def test_interrupt_while_waiting(onode):

@@ -179,10 +179,12 @@ def test_terminal_passes_keys(box_pot):
 
 def test_terminal_is_restored(box_pot):
     """The caller's terminal has its modes back after the command, also when pot is ended by a signal."""
-    script = f"stty -a > /tmp/stty.before.{os.getpid()}"
     for end in ("exit 3\n", None):
         terminal = lab.Terminal(["/bin/sh"], box_pot.env, 24, 80)
-        terminal.type("PS1='go> '; stty sane; stty -a | cksum\n")
+        terminal.expect("# ")
+        terminal.type("PS1='go> '; stty sane\n")
+        terminal.expect("\r\ngo> ")
+        terminal.type("stty -a | cksum\n")
         terminal.expect("cksum\r\n")
         first = terminal.expect("\r\n")
         terminal.type(" ".join(box_pot.argv("exec", "-it", "a", "sh")) + "\n")
@@ -197,7 +199,7 @@ def test_terminal_is_restored(box_pot):
         terminal.expect("go> ")
         terminal.type("stty -a | cksum\n")
         terminal.expect("cksum\r\n")
-        assert terminal.expect("\r\n") == first, script
+        assert terminal.expect("\r\n") == first
         terminal.type("exit\n")
         terminal.end()
 

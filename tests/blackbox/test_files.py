@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -10,17 +11,17 @@ import lab
 
 
 @pytest.fixture
-def host(place, request):
+def host(place):
     """A directory of the host with a file, a tree and a canary."""
-    directory = os.path.join(place, "host-" + request.node.name.replace("[", "-").replace("]", ""))
+    directory = tempfile.mkdtemp(prefix="host-", dir=place)
     os.makedirs(os.path.join(directory, "tree", "sub"))
     for name, text in (("file", "from the host\n"), ("tree/one", "1\n"), ("tree/sub/two", "2\n"), ("canary", "alive")):
         with open(os.path.join(directory, name), "w", encoding="ascii") as f:
             f.write(text)
     os.symlink("one", os.path.join(directory, "tree", "link"))
     os.symlink("/etc/shadow", os.path.join(directory, "tree", "absolute"))
-    os.chmod(os.path.join(directory, "tree", "one"), 0o4751)
     os.chown(os.path.join(directory, "tree", "one"), 12, 34)
+    os.chmod(os.path.join(directory, "tree", "one"), 0o4751)
     os.utime(os.path.join(directory, "tree", "one"), (1e9, 1e9))
     return directory
 

@@ -36,9 +36,9 @@ def test_network_none(onode):
 
 def test_host_mounts_unchanged(node):
     """A running pot adds nothing to the host's mount table (on ZFS only its own dataset's mount point)."""
-    before = set(lab.mounts())
+    before = set(node.mounts())
     node.run("a")
-    added = set(lab.mounts()) - before
+    added = set(node.mounts()) - before
     if node.storage == "zfs":
         assert all("zfs" in line for line in added)
     else:
@@ -118,18 +118,20 @@ def test_hostile_mount_points(node, path, link):
     """A root whose /dev, /proc, /sys or /etc files are links starts with its mounts inside, or fails; the host
     gets no mount and no file."""
     node.run("a")
-    node.sh("a", f"mkdir -p /old; touch {path} 2>/dev/null; true")
+    node.sh("a", "mkdir /old")
     node("stop", "a")
     node("snapshot", "-p", "a", "-n", "good")
     node("start", "a")
-    # What is mounted over cannot be replaced from the inside; a root without mounts over it can.
-    node.sh("a", f"mkdir /m; mount -o bind / /m; mv /m{path} /m/old/; ln -s {link} /m{path}; umount /m")
+    # A mount point cannot be replaced; in a namespace where nothing is mounted on it, it can.
+    node.sh("a", f"""unshare -m sh -c 'for m in $(cut -d" " -f2 /proc/mounts | sort -r); do
+                     [ $m = / ] || umount -l $m; done; mkdir -p {path} 2>/dev/null;
+                     mv {path} /old/; ln -s {link} {path}'""")
     node("stop", "a")
-    before, listing = lab.mounts(), sorted(os.listdir("/tmp"))
+    before, listing = node.mounts(), sorted(os.listdir("/tmp"))
     result = node.call("start", "a")
     assert sorted(os.listdir("/tmp")) == listing
     if node.storage != "zfs":
-        assert lab.mounts() == before
+        assert node.mounts() == before
     if result.status != 0:
         assert result.err.count("\n") == 1, result
         assert node.states()["a"] != "running"

@@ -12,7 +12,7 @@ import lab
 def finish(node, name, script, *args):
     """Runs a pot to its end."""
     node.make(name, "sh /run.sh", *args)
-    source = os.path.join(node.root, "script")
+    source = node.root + ".script"
     with open(source, "w", encoding="utf-8") as f:
         f.write(script)
     node("cp", source, f"{name}:/run.sh")

@@ -39,7 +39,8 @@ down() {
 		if mountpoint -q "$dir/$name"; then umount "$dir/$name"; fi
 		rm -rf --one-file-system "${dir:?}/$name" "$dir/$name.img"
 	done
-	rmdir "$dir"
+	# What a test left in it goes too, but nothing that is mounted.
+	rm -rf --one-file-system "${dir:?}"
 }
 
 verb=${1:?up, run or down} dir=${2:?a directory}

@@ -32,7 +32,9 @@ release_run_dir() {
 start_daemon() {
 	local try
 	hold_run_dir
+	# Shared inside, as on most systems: an unmount reaches the namespaces of programs that pot runs.
 	setsid unshare -m --propagation slave sh -euc '
+		mount --make-rshared /
 		mount -t tmpfs -o mode=755,size=1m zfs-test /run/zfs
 		mount -t tmpfs -o mode=1777,size=1m zfs-test /run/lock
 		mount -t tmpfs -o mode=755,size=1m zfs-test /var/lib/zfs
@@ -90,7 +92,8 @@ down() {
 		rm "$dir/daemon.pid"
 		release_run_dir
 	fi
-	rmdir "$dir"
+	# What a test left in it goes too, but nothing that is mounted.
+	rm -rf --one-file-system "${dir:?}"
 }
 
 verb=${1:?up, run or down} dir=${2:?a directory}

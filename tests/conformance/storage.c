@@ -379,7 +379,7 @@ lists(struct suite *t)
 	OK(stor_list(t->s, STOR_POT, true, collect, found, &t->e) == 0);
 	OK(strcmp(found[0].name, "a") == 0 && strcmp(found[1].name, "b") == 0);
 	OK(found[0].own + found[0].shared >= 4 << 20);
-	OK(found[1].own < 1 << 20);
+	OK(suite_copies(t) || found[1].own < 1 << 20);
 	for (int i = 0; i < 2; i++)
 		OK(found[i].created > now - 2000000000 && found[i].created < text_now_ns() + 1000000000);
 	OK(stor_list(t->s, STOR_POT, false, stop_list, &calls, &t->e) == 7 && calls == 1);
@@ -410,7 +410,7 @@ usage_own_and_shared(struct suite *t)
 	close(fd);
 	DO(stor_unmount(t->s, POT("b"), &t->e));
 	DO(stor_usage(t->s, POT("b"), &b, &t->e));
-	OK(b.own >= 2 * mib && b.own < 4 * mib);
+	OK(b.own >= 2 * mib && (suite_copies(t) || b.own < 4 * mib));
 	/* shared may be 0 where the mechanism cannot know; else it is what came from a. */
 	OK(b.shared == 0 || (b.shared >= 8 * mib && b.shared < 10 * mib));
 	return suite_empty(t);

@@ -3,8 +3,9 @@
  * installation, children, and main(). What a mechanism must do stands in the
  * case files, not here.
  *
- *   storage-conformance MECHANISM DIR [ZFS_ROOT] [--small DIR [--small-zfs DATASET]] [--only NAME]
+ *   storage-conformance MECHANISM DIR [ZFS_ROOT] [--small DIR [--small-zfs DATASET]] [--only NAME] [--old-kernel]
  *
+ * --old-kernel makes fsopen(2) fail as on a kernel without it.
  * DIR is made and removed by the suite. The exit status is 0 when no case failed.
  */
 #include <dirent.h>
@@ -14,8 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +38,12 @@ suite_fail(struct suite *t, const char *file, int line, const char *what)
 	if (t->e.code != E_OK)
 		printf("#   last error: %s%s%s\n", t->e.msg, t->e.hint[0] ? " -- " : "", t->e.hint);
 	return false;
+}
+
+bool
+suite_copies(const struct suite *t)
+{
+	return strcmp(t->par.mechanism, "fake") == 0;
 }
 
 struct stor *
@@ -305,6 +316,22 @@ run_cases(struct suite *t, const struct suite_case *cases, const char *only, int
 	return 0;
 }
 
+/* fsopen(2) answers ENOSYS from now on, in this process and its children. */
+static bool
+be_old_kernel(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* seccomp_data.nr */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsopen, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = { ARRAY_LEN(code), code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -327,7 +354,12 @@ main(int argc, char **argv)
 			t.small_zfs = argv[++i];
 		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
 			only = argv[++i];
-		else
+		else if (strcmp(argv[i], "--old-kernel") == 0) {
+			if (!be_old_kernel()) {
+				perror("seccomp");
+				return 1;
+			}
+		} else
 			t.par.zfs_root = argv[i];
 	}
 	const struct suite_case *const all[] = { suite_basic, suite_content, suite_crash, suite_space };

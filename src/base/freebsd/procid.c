@@ -9,10 +9,9 @@
 #include <sys/user.h>
 #include <errno.h>
 #include <signal.h>
-#include <time.h>
 
+#include "base/await.h"
 #include "base/proc.h"
-#include "base/text.h"
 
 static int
 read_kinfo(pid_t pid, char *state, uint64_t *start)
@@ -57,16 +56,14 @@ proc_id_alive(const struct proc_id *id)
 	    state != SZOMB;
 }
 
-int
-proc_id_wait(const struct proc_id *id, int ms, struct err *e)
+static int
+wait_gone(const struct proc_id *id, int ms, const volatile bool *cancel, struct err *e)
 {
-	AUTO(fd) int kq = -1;
-	int64_t end = text_monotonic_ms() + ms, left;
+	AUTO(fd) int kq = kqueuex(KQUEUE_CLOEXEC);
+	struct pollfd p = { kq, POLLIN, 0 };
 	struct kevent ev;
-	struct timespec ts;
 	int rc;
 
-	kq = kqueuex(KQUEUE_CLOEXEC);
 	if (kq < 0)
 		return err_sys(e, "process %d: wait", (int)id->pid);
 	EV_SET(&ev, id->pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, NULL);
@@ -74,18 +71,22 @@ proc_id_wait(const struct proc_id *id, int ms, struct err *e)
 		return errno == ESRCH ? 0 : err_sys(e, "process %d: wait", (int)id->pid);
 	if (!proc_id_alive(id))
 		return 0;
-	for (;;) {
-		left = ms < 0 ? 0 : end - text_monotonic_ms();
-		left = left > 0 ? left : 0;
-		ts = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000) * 1000000 };
-		rc = kevent(kq, NULL, 0, &ev, 1, ms < 0 ? NULL : &ts);
-		if (rc > 0)
-			return 0;
-		if (rc == 0)
-			return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
-		if (errno != EINTR)
-			return err_sys(e, "process %d: wait", (int)id->pid);
-	}
+	rc = await_fds(&p, 1, ms, cancel, e);
+	if (rc == 0)
+		return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
+	return rc < 0 ? err_wrap(e, "process %d", (int)id->pid) : 0;
+}
+
+int
+proc_id_wait(const struct proc_id *id, int ms, struct err *e)
+{
+	return wait_gone(id, ms, NULL, e);
+}
+
+int
+proc_id_wait_or(const struct proc_id *id, const volatile bool *cancel, struct err *e)
+{
+	return wait_gone(id, -1, cancel, e);
 }
 
 int

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/await.h"
 #include "base/watch.h"
 
 struct watch {
@@ -62,9 +63,11 @@ watch_close(struct watch *w)
 }
 
 int
-watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, bool *ended, struct err *e)
+watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, const volatile bool *cancel,
+    bool *ended, struct err *e)
 {
-	struct timespec ts = { timeout_ms / 1000, (timeout_ms % 1000) * 1000000L };
+	static const struct timespec now;
+	struct pollfd p = { w->kq, POLLIN, 0 };
 	struct kevent ev;
 	int n;
 
@@ -78,8 +81,11 @@ watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, bool *ende
 			return 0;
 		}
 	}
-	n = kevent(w->kq, NULL, 0, &ev, 1, timeout_ms < 0 ? NULL : &ts);
-	if (n < 0 && errno != EINTR)
+	n = await_fds(&p, 1, timeout_ms, cancel, e);
+	if (n < 0)
+		return n;
+	n = kevent(w->kq, NULL, 0, &ev, 1, &now);
+	if (n < 0)
 		return err_sys(e, "cannot wait for changes");
 	if (n == 1 && ev.filter == EVFILT_PROC)
 		*ended = true;

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/await.h"
 #include "base/proc.h"
-#include "base/text.h"
 
 /* State letter and start time of a process (proc(5), fields 3 and 22 of stat); -1 with errno. */
 static int
@@ -112,29 +112,31 @@ open_process(const struct proc_id *id)
 	return take_fd(fd);
 }
 
+static int
+wait_gone(const struct proc_id *id, int ms, const volatile bool *cancel, struct err *e)
+{
+	AUTO(fd) int fd = open_process(id);
+	struct pollfd p = { fd, POLLIN, 0 };
+	int rc;
+
+	if (fd < 0)
+		return errno == ESRCH ? 0 : err_sys(e, "process %d", (int)id->pid);
+	rc = await_fds(&p, 1, ms, cancel, e);
+	if (rc == 0)
+		return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
+	return rc < 0 ? err_wrap(e, "process %d", (int)id->pid) : 0;
+}
+
 int
 proc_id_wait(const struct proc_id *id, int ms, struct err *e)
 {
-	AUTO(fd) int fd = -1;
-	int64_t end = text_monotonic_ms() + ms;
-	struct pollfd p;
-	int rc;
+	return wait_gone(id, ms, NULL, e);
+}
 
-	fd = open_process(id);
-	if (fd < 0)
-		return errno == ESRCH ? 0 : err_sys(e, "process %d", (int)id->pid);
-	p = (struct pollfd){ fd, POLLIN, 0 };
-	for (;;) {
-		int64_t left = ms < 0 ? -1 : end - text_monotonic_ms();
-
-		rc = poll(&p, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
-		if (rc > 0)
-			return 0;
-		if (rc == 0)
-			return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
-		if (errno != EINTR)
-			return err_sys(e, "process %d: wait", (int)id->pid);
-	}
+int
+proc_id_wait_or(const struct proc_id *id, const volatile bool *cancel, struct err *e)
+{
+	return wait_gone(id, -1, cancel, e);
 }
 
 int

@@ -37,8 +37,11 @@ set_up_namespace(const struct spawn *sp)
 		spawn_fail(sp, SPAWN_SETUP);
 	if (poll(&(struct pollfd){ sp->report, 0, 0 }, 1, 0) > 0)
 		_exit(127);
-	/* What is mounted in here stays in here and goes with the last process. */
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	/*
+	 * What is mounted in here stays in here and goes with the last process. What is unmounted
+	 * outside goes in here as well: a copy would keep the file system in use.
+	 */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		spawn_fail(sp, SPAWN_NAMESPACE);
 	/* A /proc of the new pids; a container around us may refuse it, and most programs do not care. */
 	(void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);

@@ -4,12 +4,12 @@
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/await.h"
 
 struct watch {
 	int fd;
@@ -47,11 +47,13 @@ watch_close(struct watch *w)
 }
 
 int
-watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, bool *ended, struct err *e)
+watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, const volatile bool *cancel,
+    bool *ended, struct err *e)
 {
 	char events[4096];
 	struct pollfd p[2] = { { w->fd, POLLIN, 0 }, { -1, POLLIN, 0 } };
 	AUTO(fd) int pidfd = -1;
+	int rc;
 
 	*ended = false;
 	if (id != NULL) {
@@ -62,8 +64,9 @@ watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, bool *ende
 		}
 		p[1].fd = pidfd;
 	}
-	if (poll(p, 2, timeout_ms) < 0 && errno != EINTR)
-		return err_sys(e, "cannot wait for changes");
+	rc = await_fds(p, 2, timeout_ms, cancel, e);
+	if (rc < 0)
+		return rc;
 	while (read(w->fd, events, sizeof(events)) > 0)
 		;
 	*ended = (p[1].revents & POLLIN) != 0;

@@ -19,6 +19,7 @@
 #define END_MS 10000
 #define FD_HIGH 32
 #define ARGS_MAX (1u << 20)
+#define SHIM_PID_ROOM "4294967295" /* stands in the arguments until the pid is known */
 
 enum { GATE, STATUS, RESULT, SYNC, OUT, ERR, CLIENT, NPIPES };
 
@@ -62,10 +63,7 @@ static _Noreturn void
 become(struct fake *f, const int *fds, int n, char *const *argv, char *const *envp)
 {
 	int sync = fcntl(f->p[SYNC][1], F_DUPFD_CLOEXEC, 64), sys;
-	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	place(fds, n);
 	execve(f->spec->shim_path, argv, envp);
 	sys = errno;
@@ -93,13 +91,11 @@ become_shim(struct fake *f, int null, pid_t init)
 {
 	const struct iso_spec *s = f->spec;
 	char *const none[] = { NULL };
-	char pid[16];
 	int fds[10] = { null, null, null, s->state_fd, s->io == ISO_IO_FDS ? -1 : s->log_dirfd, f->p[OUT][0],
 		f->p[ERR][0], f->p[CLIENT][1], -1, f->p[RESULT][0] };
 	char *const *argv = strv_argv(&f->shim);
 
-	snprintf(pid, sizeof(pid), "%d", (int)init);
-	strcpy(argv[2], pid); /* it has room for any number */
+	snprintf(argv[2], sizeof(SHIM_PID_ROOM), "%d", (int)init);
 	become(f, fds, 10, argv, none);
 }
 
@@ -109,7 +105,13 @@ intermediate(struct fake *f)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pids[2];
+	sigset_t all;
 
+	/* Blocked until the shim is ready for them, and none ignored: an end must not be missed. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	if (null < 0 || (pids[0] = fork()) != 0)
 		_exit(null < 0 || pids[0] < 0);
 	setsid();
@@ -140,7 +142,7 @@ fake_prepare(struct fake *f, struct err *e)
 	}
 	strv_fmt(&f->shim, "pot-shim %s", s->name);
 	strv_add(&f->shim, "run");
-	strv_add(&f->shim, "4294967295");
+	strv_add(&f->shim, SHIM_PID_ROOM);
 	strv_fmt(&f->shim, "%llu", (unsigned long long)s->run_id);
 	strv_fmt(&f->shim, "%llu", (unsigned long long)(s->log_max < 16384 ? 16384 : s->log_max));
 	strv_fmt(&f->shim, "%u", s->log_files);
@@ -156,9 +158,9 @@ fake_prepare(struct fake *f, struct err *e)
 	strv_add(&f->init, "--");
 	for (char *const *a = s->argv; *a != NULL; a++)
 		strv_add(&f->init, *a);
-	if (strv_check(&f->shim, "arguments of the shim", e) < 0)
-		return -e->code;
-	return strv_check(&f->init, "command line", e);
+	int r = strv_check(&f->shim, "arguments of the shim", e);
+
+	return r < 0 ? r : strv_check(&f->init, "command line", e);
 }
 
 /* pids, then an errno if an exec failed, then the end of file. */

@@ -74,7 +74,7 @@ has_word(const char *list, size_t n, const char *word)
 static void
 parse_mount(const char *line, struct cg_trees *t, struct cg_tree *roots)
 {
-	const char *end = line + strcspn(line, "\n"), *dash = strstr(line, " - "), *at, *type;
+	const char *end = line + strcspn(line, "\n"), *dash = strstr(line, " - "), *at = line, *type = line;
 	size_t n, typelen;
 	bool v2;
 
@@ -129,7 +129,7 @@ relate(struct cg_tree *t, const char *root)
 	    (t->own[n] == '/' || t->own[n] == '\0'))
 		memmove(t->own, t->own + n, strlen(t->own + n) + 1);
 	if (t->own[0] != '/')
-		strcpy(t->own, "/");
+		memcpy(t->own, "/", sizeof("/"));
 }
 
 void

@@ -6,14 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 
+#include "base/file.h"
 #include "isolation/linux/cgroup.h"
 #include "isolation/linux/child.h"
 
@@ -34,9 +35,9 @@ call_exists(long r, struct buf *why)
 static int
 ns_exists(const char *name, struct buf *why)
 {
-	char path[64] = "/proc/self/ns/";
+	char path[64];
 
-	strncat(path, name, sizeof(path) - strlen(path) - 1);
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
 	return access(path, F_OK) == 0 ? 1 : missing(why, errno);
 }
 
@@ -154,27 +155,31 @@ probe_openat2(struct buf *why)
 	return 1;
 }
 
-/* pivot_root refuses the kernel's initial file system. */
+/* pivot_root refuses the kernel's initial file system as the root to leave. */
 static int
 probe_pivot(struct buf *why)
 {
-	struct stat root, up;
-
-	if (stat("/", &root) != 0 || stat("/proc/1/root/..", &up) != 0)
-		return 1;
 	AUTO_FINI(buf) struct buf b = BUF_INIT(16u << 20);
 	AUTO(fd) int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	char text[4096];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	bool initial = false;
 
-	if (n <= 0)
-		return 1;
-	text[n] = '\0';
-	if (strstr(text, " / / ") != NULL && strstr(text, " - rootfs ") != NULL) {
-		buf_str(why, "the root is the initramfs");
+	if (fd < 0 || fd_read_all(fd, &b, NULL) < 0) {
+		buf_str(why, "/proc/self/mountinfo cannot be read");
 		return 0;
 	}
-	return 1;
+	/* Of several on "/" the last one is what is seen. */
+	for (const char *l = buf_cstr(&b); *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n') {
+		int at = 0, len = (int)strcspn(l, "\n");
+
+		if (sscanf(l, "%*d %*d %*s %*s / %n", &at) == 0 && at > 0 && at < len) {
+			const char *dash = memmem(l, (size_t)len, " - ", 3);
+
+			initial = dash != NULL && strncmp(dash, " - rootfs ", 10) == 0;
+		}
+	}
+	if (initial)
+		buf_str(why, "the root is the initramfs");
+	return !initial;
 }
 
 static int

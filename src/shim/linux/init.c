@@ -15,15 +15,11 @@
 
 struct init {
 	char *const *argv, *const *envp;
-	const char *flags, *uid, *gid, *groups, *workdir;
+	bool persistent, direct;
+	char *forget; /* the arguments, from the mode on */
+	const char *uid, *gid, *groups, *workdir;
 	int main; /* pid of the command; 0 when it has ended */
 };
-
-static bool
-init_has(const struct init *in, char flag)
-{
-	return memchr(in->flags, flag, text_len(in->flags)) != NULL;
-}
 
 static void
 init_tell(uint32_t kind, int status)
@@ -125,12 +121,23 @@ init_become(const struct init *in)
 	raw_exit(127);
 }
 
+/* The command is the other process's: PID 1 shows its own name only, also where shim_title may not. */
+static void
+init_forget(const struct init *in)
+{
+	char *const *last = in->argv;
+
+	while (last[1] != NULL)
+		last++;
+	memset(in->forget, 0, (size_t)(*last + text_len(*last) - in->forget));
+}
+
 static void
 init_start(struct init *in)
 {
 	long pid;
 
-	if (init_has(in, INIT_FLAG_DIRECT)) {
+	if (in->direct) {
 		init_tell(INIT_EXECUTED, 0);
 		init_report(0, SHIM_STEP_DIRECT, "");
 		init_become(in);
@@ -146,6 +153,7 @@ init_start(struct init *in)
 	}
 	in->main = (int)pid;
 	raw(__NR_close_range, 0, 2, 0);
+	init_forget(in);
 	init_tell(INIT_EXECUTED, 0);
 	init_report(0, SHIM_STEP_EXEC, "");
 	raw(__NR_close, INIT_FD_STATUS);
@@ -162,7 +170,7 @@ init_reap(struct init *in)
 			continue;
 		in->main = 0;
 		init_tell(INIT_ENDED, status);
-		if (!init_has(in, INIT_FLAG_PERSISTENT))
+		if (!in->persistent)
 			raw_exit((status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f));
 	}
 }
@@ -178,9 +186,10 @@ init_loop(struct init *in)
 	for (;;) {
 		int sig = (int)raw(__NR_rt_sigtimedwait, &all, &info, 0, sizeof(all));
 
-		if (sig == SIG_CHLD)
-			init_reap(in);
-		else if (sig > 0 && info.code <= 0 && in->main > 0) /* not the kernel's own, as SIGPIPE */
+		/* First of all: a command that has just ended gets no more signals, PID 1 takes them. */
+		init_reap(in);
+		if (sig > 0 && sig != SIG_CHLD && info.code <= 0 &&
+		    in->main > 0) /* not the kernel's own, as SIGPIPE */
 			raw(__NR_kill, in->main, sig);
 		else if (sig == SIG_TERM && in->main == 0)
 			raw_exit(0);
@@ -191,7 +200,16 @@ void
 shim_init(char **argv, char **envp)
 {
 	const unsigned long all = ~0ul;
-	struct init in = { argv + 8, envp, argv[2], argv[3], argv[4], argv[5], argv[6], 0 };
+	size_t nflags = text_len(argv[2]);
+	struct init in = { .argv = argv + 8,
+		.envp = envp,
+		.persistent = memchr(argv[2], INIT_FLAG_PERSISTENT, nflags) != NULL,
+		.direct = memchr(argv[2], INIT_FLAG_DIRECT, nflags) != NULL,
+		.forget = argv[1],
+		.uid = argv[3],
+		.gid = argv[4],
+		.groups = argv[5],
+		.workdir = argv[6] };
 	char byte;
 
 	raw(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, 0, sizeof(all));

@@ -174,8 +174,8 @@ run_linger(struct run *r)
 
 	if (client_flush(&r->client) || raw(__NR_clone, 0, 0, 0, 0, 0) != 0)
 		return;
-	raw(__NR_close, SHIM_FD_STATE);
-	raw(__NR_close_range, 8, ~0u, 0);
+	raw(__NR_close_range, SHIM_FD_STATE, SHIM_FD_ERR, 0);
+	raw(__NR_close_range, SHIM_FD_MNTNS, ~0u, 0);
 	while (!client_flush(&r->client)) {
 		raw(__NR_ppoll, &p, 1, NULL, NULL, 0);
 		if ((p.revents & (POLLERR | POLLHUP)) != 0)

@@ -19,6 +19,12 @@ zfs_os_caps(void)
 }
 
 bool
+zfs_os_clone_mounts(void)
+{
+	return false;
+}
+
+bool
 zfs_os_is_mounted(const char *path)
 {
 	struct statfs sf;

@@ -109,7 +109,7 @@ btrfs_recover(struct stor *s, struct stor_fs fs, struct err *e)
 	const struct btrfs_priv *p = s->priv;
 	char key[BTRFS_KEY_LEN], tag[GO_LEN];
 	AUTO(fd) int staged = -1;
-	uint64_t id;
+	uint64_t id = 0;
 	int rc;
 
 	btrfs_staging_name(fs, key);
@@ -197,7 +197,7 @@ btrfs_rollback(struct stor *s, struct stor_fs fs, const char *tag, struct err *e
 	const struct btrfs_priv *p = s->priv;
 	char key[BTRFS_KEY_LEN];
 	AUTO(fd) int staged = -1;
-	uint64_t id;
+	uint64_t id = 0;
 	int rc = btrfs_recover(s, fs, e);
 
 	if (rc < 0)

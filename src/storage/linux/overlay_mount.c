@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,11 +37,12 @@
 #define SAFE_OPTIONS "redirect_dir=nofollow,metacopy=off"
 #define LEGACY_DATA_MAX 4095 /* mount(2) takes one page */
 
-/* What to put together; names are relative to the fds. lowers top first. */
+/* What to put together; all names are relative to base. */
 struct plan {
-	int layers; /* lowers are below this */
-	const struct strv *lowers;
-	int dir; /* upper/ and work/ are in this; -1: read-only */
+	int base;
+	const struct strv *lowers; /* top first */
+	const char *dir;           /* upper/ and work/ are in this; NULL: read-only */
+	const char *place;         /* a directory to mount on where a place is needed */
 };
 
 static int
@@ -68,33 +70,52 @@ explain(int fs, const char *entry, struct err *e)
 }
 
 static int
+set_path(int fs, const char *key, const struct plan *p, const char *name, const char *below)
+{
+	char path[64 + OVL_ENTRY_LEN];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s%s", p->base, name, below);
+	return set(fs, key, path);
+}
+
+static int
 add_lowers(int fs, const struct plan *p)
 {
-	char path[96];
-
-	for (size_t i = 0; i < p->lowers->n; i++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", p->layers, p->lowers->v[i]);
-		if (set(fs, "lowerdir+", path) < 0)
+	for (size_t i = 0; i < p->lowers->n; i++)
+		if (set_path(fs, "lowerdir+", p, p->lowers->v[i], "") < 0)
 			return -1;
-	}
 	return 0;
 }
 
 static int
 add_upper(int fs, const struct plan *p)
 {
-	char path[64];
-
-	if (p->dir < 0)
+	if (p->dir == NULL)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/upper", p->dir);
-	if (set(fs, "upperdir", path) < 0)
+	if (set_path(fs, "upperdir", p, p->dir, "/upper") < 0)
 		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/work", p->dir);
-	return set(fs, "workdir", path);
+	return set_path(fs, "workdir", p, p->dir, "/work");
 }
 
 /* The mount's fd; -E_NOTSUP when this kernel cannot take layers one by one. */
+/* Where overlayfs cannot make its work directory it mounts read-only and says so in the kernel's log alone. */
+static int
+check_writable(int fd, const char *entry, struct err *e)
+{
+	struct statvfs vfs;
+
+	if (fstatvfs(fd, &vfs) < 0)
+		return err_sys(e, "overlay: %s", entry);
+	if ((vfs.f_flag & ST_RDONLY) == 0)
+		return 0;
+	if (vfs.f_bavail == 0 || vfs.f_favail == 0) {
+		err_set(e, E_NOSPC, "overlay: cannot mount %s: no space left on its file system", entry);
+		return err_hint(e, "make room, for instance by pot prune");
+	}
+	err_set(e, E_SYS, "overlay: %s came up read-only", entry);
+	return err_hint(e, "dmesg tells why");
+}
+
 static int
 mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 {
@@ -109,8 +130,11 @@ mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 		return explain(fs, entry, e);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return explain(fs, entry, e);
-	int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir < 0 ? MOUNT_ATTR_RDONLY : 0);
-	return fd < 0 ? explain(fs, entry, e) : fd;
+	AUTO(fd) int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir == NULL ? MOUNT_ATTR_RDONLY : 0);
+	if (fd < 0)
+		return explain(fs, entry, e);
+	int r = p->dir == NULL ? 0 : check_writable(fd, entry, e);
+	return r < 0 ? r : take_fd(fd);
 }
 
 static int
@@ -119,29 +143,25 @@ legacy_data(const struct plan *p, struct buf *data, struct err *e)
 	buf_str(data, SAFE_OPTIONS ",lowerdir=");
 	for (size_t i = 0; i < p->lowers->n; i++)
 		buf_fmt(data, "%s%s", i > 0 ? ":" : "", p->lowers->v[i]);
-	if (p->dir >= 0)
-		buf_fmt(
-		    data, ",upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/%d/work", p->dir, p->dir);
+	if (p->dir != NULL)
+		buf_fmt(data, ",upperdir=%s/upper,workdir=%s/work", p->dir, p->dir);
 	return buf_check(data, "options of an overlay mount", e);
 }
 
 /*
  * In the child: only system calls. Its descriptors are the parent's
- * (CLONE_FILES), so what it puts into `slot` is there when it has ended. It
- * mounts over the layers' directory, seen by nobody else. The exit status is
- * an errno.
+ * (CLONE_FILES), so what it puts into `slot` is there when it has ended; its
+ * working directory is its own. Names must not lead through descriptors: they
+ * are of the parent's mount namespace, and the kernel mounts only what is in
+ * the child's. The exit status is an errno.
  */
 static void __attribute__((noreturn)) mount_in_child(const struct plan *p, const char *data, int slot)
 {
-	char target[32];
-
-	snprintf(target, sizeof(target), "/proc/self/fd/%d", p->layers);
-	if (fchdir(p->layers) < 0 || unshare(CLONE_NEWNS) < 0 ||
+	if (fchdir(p->base) < 0 || unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("pot", target, "overlay", p->dir < 0 ? MS_RDONLY : 0, data) < 0)
+	    mount("pot", p->place, "overlay", p->dir == NULL ? MS_RDONLY : 0, data) < 0)
 		_exit(errno);
-	/* The old "." is below the mount; the name now leads on top of it. */
-	int fd = open_tree(AT_FDCWD, "../layers", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int fd = open_tree(AT_FDCWD, p->place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0 || dup3(fd, slot, O_CLOEXEC) < 0)
 		_exit(errno);
 	/* The table is shared: what stays open here stays open in the parent. */
@@ -149,7 +169,7 @@ static void __attribute__((noreturn)) mount_in_child(const struct plan *p, const
 	_exit(0);
 }
 
-/* dup3 gives the slot a second description of the same mount: it lives until both are closed. */
+/* The slot is a descriptor of the parent's that the child replaces by the mount's. */
 static int
 mount_by_child(const struct plan *p, const char *entry, struct err *e)
 {
@@ -192,14 +212,16 @@ int
 ovl_mount(const struct ovl *o, const struct ovl_fs *f, bool ro, struct err *e)
 {
 	AUTO_FINI(strv) struct strv lowers = STRV_INIT(OVL_DEPTH_MAX + 2);
-	struct plan p = { .layers = o->layers, .lowers = &lowers, .dir = ro ? -1 : f->dir };
+	char dir[OVL_ENTRY_LEN + 8];
+	const struct plan p = { o->layers, &lowers, ro ? NULL : dir, "../empty" };
 
 	if (ro && f->layers.n == 0) {
 		AUTO(fd) int upper = dir_open(f->dir, "upper", e);
 		return upper < 0 ? upper : detached_mount(upper, true, f->entry, e);
 	}
+	snprintf(dir, sizeof(dir), "../fs/%s", f->entry);
 	if (ro)
-		strv_fmt(&lowers, "../fs/%s/upper", f->entry);
+		strv_fmt(&lowers, "%s/upper", dir);
 	for (size_t i = f->layers.n; i-- > 0;)
 		strv_fmt(&lowers, "%s/diff", f->layers.v[i]);
 	if (lowers.n == 0)
@@ -220,6 +242,8 @@ ovl_in_use(const struct ovl *o, const struct ovl_fs *f, struct err *e)
 	char path[96];
 
 	AUTO(fd) int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0 && errno == ENOSYS)
+		return 1; /* Linux before 5.2: the mark alone must do. */
 	if (fs < 0)
 		return err_sys(e, "overlay file system");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/empty", o->top);
@@ -245,7 +269,7 @@ static int
 try_mount(int dir, struct buf *why, struct err *e)
 {
 	AUTO_FINI(strv) struct strv lowers = STRV_INIT(1);
-	struct plan p = { .layers = dir, .lowers = &lowers, .dir = dir };
+	const struct plan p = { dir, &lowers, ".", "layers" };
 	struct err reason = ERR_INIT;
 
 	strv_add(&lowers, "layers");

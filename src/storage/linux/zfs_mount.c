@@ -5,15 +5,21 @@
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "storage/linux/detached.h"
 #include "storage/zfs.h"
+
+#define SETTLE_MS 5000
 
 unsigned
 zfs_os_caps(void)
@@ -30,6 +36,12 @@ zfs_os_caps(void)
 }
 
 bool
+zfs_os_clone_mounts(void)
+{
+	return access("/dev/zfs", F_OK) < 0; /* zfs-fuse */
+}
+
+bool
 zfs_os_is_mounted(const char *path)
 {
 	struct statx sx;
@@ -42,10 +54,15 @@ int
 zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 {
 	AUTO(fd) int dir = -1;
+	struct statfs sf;
 	int rc = 0;
 
-	if (!zfs_os_is_mounted(path))
+	if (!zfs_os_is_mounted(path)) {
 		rc = zfs_run_patiently(e, "mount", dataset, NULL);
+		/* zfs-fuse loses a mount that ends before its first request. */
+		if (rc == 0 && statfs(path, &sf) < 0)
+			return err_sys(e, "asking about %s", path);
+	}
 	if (rc < 0 && !zfs_os_is_mounted(path)) /* else somebody was faster */
 		return rc;
 	dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -58,14 +75,64 @@ zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 	return detached_mount(dir, ro, path, e);
 }
 
+/* The file that counts the requests of a FUSE device which are not answered yet; -1 when there is none. */
+static int
+open_waiting(const struct statx *sx)
+{
+	char name[48];
+	/* A mount of our own: fusectl need not be mounted, or not where it belongs. */
+	AUTO(fd) int fs = fsopen("fusectl", FSOPEN_CLOEXEC);
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	AUTO(fd) int top = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	snprintf(name, sizeof(name), "%u/waiting", (unsigned)sx->stx_dev_minor);
+	return top < 0 ? -1 : openat(top, name, O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * Waits until zfs-fuse has seen the end of all files that were closed. The
+ * kernel tells it in the background and, when the last mount ends, drops what
+ * it has not told yet; the daemon then waits for ever for files that nobody
+ * has open, and answers for no dataset any more.
+ */
+static int
+settle(const char *path, struct err *e)
+{
+	int64_t end = text_monotonic_ms() + SETTLE_MS;
+	struct statfs sf;
+	struct statx sx;
+	char text[16];
+	ssize_t n;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) < 0 ||
+	    statfs(path, &sf) < 0 || sf.f_type != FUSE_SUPER_MAGIC)
+		return 0;
+	AUTO(fd) int fd = open_waiting(&sx);
+	/* Each statfs() is answered after what was sent before it, so this loop waits. */
+	while ((n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0)) > 0) {
+		text[n] = '\0';
+		if (strcmp(text, "0\n") == 0)
+			break;
+		if (text_monotonic_ms() >= end)
+			return err_set(e, E_BUSY, "unmounting %s: files of it are in use", path);
+		if (statfs(path, &sf) < 0)
+			break;
+	}
+	return 0;
+}
+
 int
 zfs_os_unmount(const char *path, bool force, struct err *e)
 {
+	int rc = settle(path, e);
+
 	/*
 	 * Never by force: over FUSE that cuts off every other mount of the
 	 * dataset, and detached mounts do not keep this one busy.
 	 */
-	if (umount2(path, UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-		return err_sys(e, "unmounting %s", path);
-	return 0;
+	(void)force;
+	if (rc == 0 && umount2(path, UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		rc = err_sys(e, "unmounting %s", path);
+	return rc;
 }

@@ -42,8 +42,8 @@ static const int allowed_calls[] = {
 	SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(newfstatat), SCMP_SYS(fstatat64), SCMP_SYS(statx),
 	SCMP_SYS(readlinkat), SCMP_SYS(readlink), SCMP_SYS(mkdirat), SCMP_SYS(symlinkat), SCMP_SYS(linkat),
 	SCMP_SYS(unlinkat), SCMP_SYS(fchown), SCMP_SYS(fchown32), SCMP_SYS(fchownat), SCMP_SYS(fchmod),
-	SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
-	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64), SCMP_SYS(fsetxattr), SCMP_SYS(syncfs)
+	SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64), SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
+	SCMP_SYS(fsetxattr), SCMP_SYS(syncfs)
 };
 
 int
