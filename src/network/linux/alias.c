@@ -1,0 +1,173 @@
+/*
+ * Addresses of pots on the host's own interfaces. That one is ours is not to be
+ * seen on it, so it is claimed in ROOT/net/alias before it is added: what no pot
+ * claims is never removed, and what is there unclaimed is somebody else's.
+ *
+ *   ROOT/net/alias/ADDRESS-LEN@INTERFACE   a claim (net_impl.h)
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "network/linux/os.h"
+
+#define DIR_NAME "alias"
+#define NAME_SIZE (IP_TEXT + NET_IFNAME + 8)
+
+static void
+name_of(const struct ip_prefix *p, const char *ifname, char out[static NAME_SIZE])
+{
+	char addr[IP_TEXT];
+
+	ip_print(&p->addr, addr);
+	snprintf(out, NAME_SIZE, "%s-%u@%s", addr, p->len, ifname);
+}
+
+/* The reverse; false for a file that is not of ours. */
+static bool
+parse_name(const char *name, struct ip_prefix *p, char ifname[static NET_IFNAME])
+{
+	char addr[IP_TEXT];
+	unsigned len;
+
+	/* An interface's name may hold what it likes but '/' and blanks. */
+	if (sscanf(name, "%47[0-9a-fA-F.:]-%u@%15s", addr, &len, ifname) != 3 || len > 128)
+		return false;
+	p->len = (uint8_t)len;
+	return ip_parse(addr, &p->addr, NULL) == 0 && p->len <= (p->addr.family == 4 ? 32 : 128);
+}
+
+/* Which interface is meant. */
+static int
+choose(
+    struct net_os *os, const struct net_alias *a, int *index, char ifname[static NET_IFNAME], struct err *e)
+{
+	struct link_info l;
+	int rc;
+
+	if (a->ifname[0] == '\0') {
+		rc = link_default(&os->rt, a->addr.addr.family, index, e);
+		if (rc == 0 && if_indextoname((unsigned)*index, ifname) == NULL)
+			rc = err_sys(e, "the interface of the default route");
+		return rc < 0 ? err_hint(e, "name the interface: -i nic|ADDRESS") : 0;
+	}
+	snprintf(ifname, NET_IFNAME, "%s", a->ifname);
+	rc = link_get(&os->rt, ifname, &l, e);
+	*index = l.index;
+	if (rc == 0 && l.index == 0) {
+		err_set(e, E_NOENT, "there is no interface '%s' on this host", ifname);
+		rc = err_hint(e, "see: ip link");
+	}
+	return rc;
+}
+
+static int
+alias_up(struct net_os *os, int dir, const struct net_claim *c, const struct net_alias *a, struct err *e)
+{
+	char ifname[NET_IFNAME], name[NAME_SIZE], text[IP_TEXT];
+	int index, at, made, rc = choose(os, a, &index, ifname, e);
+
+	ip_print(&a->addr.addr, text);
+	if (rc < 0 || (rc = link_addr_find(&os->rt, &a->addr.addr, &at, e)) < 0)
+		return rc;
+	name_of(&a->addr, ifname, name);
+	if (at != 0) {
+		/* There already: ours when claimed, from before a crash. */
+		struct net_claim holder;
+		struct err why = ERR_INIT;
+
+		rc = net_claim_read(dir, name, &holder, &why);
+		if (rc == 0 && strcmp(holder.id, c->id) != 0)
+			return err_set(e, E_EXIST, "the pot '%s' has the address %s", holder.pot, text);
+		if (rc < 0 || at != index) {
+			err_set(e, E_EXIST, "the host has the address %s itself", text);
+			return err_hint(e, "give the pot another address, or remove it from the interface");
+		}
+		return 0;
+	}
+	made = net_claim_make(dir, name, c, false, NULL, e);
+	if (made < 0)
+		return made;
+	fault_point("net.alias.claimed");
+	rc = link_addr_add(&os->rt, index, &a->addr, e);
+	fault_point("net.alias.added");
+	return rc < 0 ? err_wrap(e, "interface %s", ifname) : 0;
+}
+
+int
+os_alias_up(struct net *n, struct net_os *os, const struct net_spec *s, struct err *e)
+{
+	AUTO(fd) int lock = net_lock(n, e);
+	AUTO(fd) int dir = -1;
+	struct net_claim claim;
+	int rc;
+
+	if (lock < 0)
+		return lock;
+	if ((rc = net_claim_init(&claim, s->id, s->pot, e)) < 0 ||
+	    (dir = rc = dir_make(n->fd, DIR_NAME, 0700, e)) < 0)
+		return rc;
+	rc = 0;
+	for (size_t i = 0; rc == 0 && i < s->naliases; i++)
+		rc = alias_up(os, dir, &claim, &s->aliases[i], e);
+	return rc;
+}
+
+/* One claimed by this pot: the address first, so that a claim is never missing for one that is there. */
+static int
+alias_down(struct net_os *os, int dir, const char *name, struct err *e)
+{
+	char ifname[NET_IFNAME];
+	struct ip_prefix p;
+	struct link_info l;
+	int rc;
+
+	if (!parse_name(name, &p, ifname))
+		return 0;
+	rc = link_get(&os->rt, ifname, &l, e);
+	if (rc == 0 && l.index != 0) {
+		struct err why = ERR_INIT;
+
+		rc = link_addr_del(&os->rt, l.index, &p, &why);
+		if (rc == -E_NOENT)
+			rc = 0;
+		else if (rc < 0 && e != NULL)
+			*e = why;
+	}
+	fault_point("net.alias.removed");
+	return rc;
+}
+
+int
+os_alias_down(struct net *n, struct net_os *os, const char *id, struct err *e)
+{
+	AUTO(fd) int lock = net_lock(n, e);
+	AUTO(dir) DIR *d = NULL;
+	struct dirent *de;
+	struct err why = ERR_INIT;
+	int dir, rc = 0;
+
+	if (lock < 0)
+		return lock;
+	dir = dir_open(n->fd, DIR_NAME, &why);
+	if (dir == -E_NOENT)
+		return 0;
+	d = dir < 0 ? NULL : fdopendir(dir);
+	if (d == NULL)
+		return dir < 0 ? err_set(e, why.code, "%s", why.msg) : err_sys(e, "net/" DIR_NAME);
+	while (rc >= 0 && (de = readdir(d)) != NULL) {
+		struct net_claim c;
+
+		if (de->d_name[0] == '.' || net_claim_read(dirfd(d), de->d_name, &c, NULL) < 0 ||
+		    strcmp(c.id, id) != 0)
+			continue;
+		rc = alias_down(os, dirfd(d), de->d_name, e);
+		if (rc == 0)
+			rc = net_claim_drop(dirfd(d), de->d_name, id, e);
+	}
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,77 @@
+/*
+ * What runs in processes that share our memory: only system calls, since
+ * errno, malloc and stdio are ours, and nothing that an instrumented build would
+ * add. Who makes and waits for them: netns.c, linger.c.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <linux/netlink.h>
+
+#include "base/linux/rawsys.h"
+#include "network/linux/visit.h"
+
+int
+visit_netns(void *arg)
+{
+	struct visit *v = arg;
+	long r = raw(__NR_setns, v->ns_fd, CLONE_NEWNET), fd;
+
+	if (r == 0)
+		r = raw(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	v->sock = (int)r;
+	if (r < 0 || !v->ip6)
+		return 0;
+	/* Nobody but us says what a pot's routes are. Where this fails, the rules drop advertisements of pots. */
+	fd = raw(__NR_openat, AT_FDCWD, "/proc/sys/net/ipv6/conf/default/accept_ra", O_WRONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		raw(__NR_write, fd, "0", 1);
+		raw(__NR_close, fd);
+	}
+	return 0;
+}
+
+/* Closes all fds but three. */
+static void
+keep_fds(int a, int b, int c)
+{
+	int v[3] = { a, b, c };
+	unsigned from = 0;
+
+	for (int i = 0; i < 3; i++)
+		for (int j = i + 1; j < 3; j++)
+			if (v[j] < v[i]) {
+				int t = v[i];
+
+				v[i] = v[j];
+				v[j] = t;
+			}
+	for (int i = 0; i < 3; i++) {
+		if (v[i] < 0 || (unsigned)v[i] < from)
+			continue;
+		if ((unsigned)v[i] > from)
+			raw(__NR_close_range, from, v[i] - 1, 0);
+		from = (unsigned)v[i] + 1;
+	}
+	raw(__NR_close_range, from, ~0u, 0);
+}
+
+int
+visit_remain(void *arg)
+{
+	struct remains *l = arg;
+	struct clone_args a = { .flags = 0 }; /* a copy of all: it outlives us */
+	long pid = raw(__NR_clone3, &a, sizeof(a));
+	char c;
+
+	if (pid != 0) {
+		l->error = pid < 0 ? (int)pid : 0;
+		return 0;
+	}
+	raw(__NR_setsid);
+	keep_fds(l->send_fd, l->hold_fd, l->released);
+	if (l->len > 0)
+		raw(__NR_sendto, l->send_fd, l->msg, l->len, 0, 0, 0);
+	raw(__NR_read, l->released, &c, 1);
+	raw_exit(0);
+}
