@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "model/config.h"
 #include "model/config_read.h"
+#include "model/netaddr.h"
 
 #define KIB UINT64_C(1024)
 #define MS_PER_DAY UINT64_C(86400000)
@@ -25,16 +26,24 @@ const struct config_key config_keys[] = {
 	{ "btrfs_root", NULL, CONFIG_STRING, "", NULL, "directory on btrfs for the subvolumes", 0, 0 },
 	{ "cgroup_parent", NULL, CONFIG_STRING, "", NULL, "cgroup under which those of the pots are made", 0,
 	    0 },
+	{ "external_interface", "POT_EXTIF", CONFIG_STRING, "", NULL,
+	    "interface of the host for aliases that name none", 0, 0 },
 	{ "hook_timeout", NULL, CONFIG_DURATION, "60s", NULL, "time that a hook may take", 0, MS_PER_DAY },
 	{ "hostname_max", "POT_HOSTNAME_MAX_LENGTH", CONFIG_UINT, "63", NULL,
 	    "longest host name given to a pot", 1, 64 },
+	{ "isolate_pots", "POT_ISOLATE_VNET_POTS", CONFIG_BOOL, "no", NULL,
+	    "pots of the public bridge do not reach each other", 0, 0 },
 	{ "log_files", NULL, CONFIG_UINT, "3", NULL, "how many log files are kept of a pot", 1, 1000 },
 	{ "log_max_size", NULL, CONFIG_SIZE, "10M", NULL, "size at which a pot's log is rotated", 64 * KIB,
 	    1024 * KIB *KIB *KIB },
 	{ "mirror", NULL, CONFIG_STRING, "", NULL, "where create-base gets packages from", 0, 0 },
 	{ "mmdebstrap", NULL, CONFIG_STRING, "mmdebstrap", NULL, "program that makes Debian roots", 0, 0 },
+	{ "network", "POT_NETWORK", CONFIG_RANGE, "", NULL, "IPv4 range of the public bridge", 4, 30 },
+	{ "network6", NULL, CONFIG_RANGE, "", NULL, "IPv6 range of the public bridge, behind NAT", 6, 120 },
 	{ "network_stack", "POT_NETWORK_STACK", CONFIG_CHOICE, "ipv4", "ipv4|ipv6|dual",
 	    "address families of new pots", 0, 0 },
+	{ "routed6", NULL, CONFIG_RANGE, "", NULL, "IPv6 range that the network routes to this host", 6,
+	    120 },
 	{ "stop_timeout", NULL, CONFIG_DURATION, "10s", NULL, "time from the stop signal to SIGKILL", 0,
 	    MS_PER_DAY },
 	{ "storage", NULL, CONFIG_CHOICE, "auto", "auto|zfs|btrfs|overlay",
@@ -47,9 +56,9 @@ const size_t config_nkeys = NKEYS;
 
 /* Names of the classic framework that mean nothing here; POT_NETWORK_<interface> is config_read.c's. */
 static const char *const classic_ignored[] = { "POT_CACHE", "POT_DEFAULT_SIGNATURE_PUBKEY", "POT_DNS_IP",
-	"POT_DNS_NAME", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_EXTIF", "POT_EXTIF_ADDR", "POT_EXTRA_EXTIF",
-	"POT_FS_ROOT", "POT_GATEWAY", "POT_GROUP", "POT_ISOLATE_VNET_POTS", "POT_LOG_FACILITY",
-	"POT_MKTEMP_SUFFIX", "POT_NETMASK", "POT_NETWORK", "POT_TMP", "POT_VPN_EXTIF", "POT_VPN_NETWORKS" };
+	"POT_DNS_NAME", "POT_EXPORT_PORTS_PF_RULES_HOOK", "POT_EXTIF_ADDR", "POT_EXTRA_EXTIF", "POT_FS_ROOT",
+	"POT_GATEWAY", "POT_GROUP", "POT_LOG_FACILITY", "POT_MKTEMP_SUFFIX", "POT_NETMASK", "POT_TMP",
+	"POT_VPN_EXTIF", "POT_VPN_NETWORKS" };
 
 struct value {
 	char *text;
@@ -110,6 +119,26 @@ in_range(const struct config_key *key, uint64_t n, const char *text, const char 
 	return err_set(e, E_INVAL, "%s: '%.64s' is too %s", what, text, n < key->min ? "small" : "large");
 }
 
+static int
+parse_range(const struct config_key *key, const char *text, const char *what, struct err *e)
+{
+	struct ip_addr network;
+	struct ip_prefix p;
+	int r;
+
+	if (text[0] == '\0')
+		return 0;
+	if ((r = ip_prefix_parse(text, &p, e)) < 0) {
+		err_wrap(e, "%s", what);
+		return r;
+	}
+	network = ip_network(&p);
+	if (p.addr.family == key->min && p.len > 0 && p.len <= key->max && ip_equal(&network, &p.addr))
+		return 0;
+	return err_set(e, E_INVAL, "%s: '%.64s' is not the address of an IPv%d range of length 1 to %d", what,
+	    text, (int)key->min, (int)key->max);
+}
+
 /* Checks text for its key. `what` begins every message. */
 static int
 parse_value(const struct config_key *key, const char *text, struct value *v, const char *what, struct err *e)
@@ -123,6 +152,8 @@ parse_value(const struct config_key *key, const char *text, struct value *v, con
 		return parse_choice(key, text, what, e);
 	case CONFIG_BOOL:
 		return parse_bool(text, &v->number, what, e);
+	case CONFIG_RANGE:
+		return parse_range(key, text, what, e);
 	case CONFIG_UINT:
 		return text_uint(text, key->min, key->max, &v->number, what, e);
 	case CONFIG_SIZE:

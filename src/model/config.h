@@ -10,7 +10,15 @@
 #include <stdint.h>
 #include "base/buf.h"
 
-enum config_type { CONFIG_STRING, CONFIG_UINT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_BOOL, CONFIG_CHOICE };
+enum config_type {
+	CONFIG_STRING,
+	CONFIG_UINT,
+	CONFIG_SIZE,
+	CONFIG_DURATION,
+	CONFIG_BOOL,
+	CONFIG_CHOICE,
+	CONFIG_RANGE
+};
 
 struct config_key {
 	const char *name;    /* "log_max_size" */
@@ -19,12 +27,14 @@ struct config_key {
 	const char *def;
 	const char *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay" */
 	const char *summary;
-	uint64_t min, max; /* UINT, SIZE; DURATION in ms */
+	uint64_t min, max; /* UINT, SIZE; DURATION in ms; RANGE: family (4, 6) and longest prefix */
 };
 /*
  * storage (choice auto|zfs|btrfs|overlay, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
  * log_max_size (10M), log_files (3), stop_timeout (10s), hook_timeout (60s), hostname_max,
- * network_stack (POT_NETWORK_STACK), mmdebstrap (program), mirror
+ * network_stack (POT_NETWORK_STACK), mmdebstrap (program), mirror,
+ * network (POT_NETWORK), network6, routed6 ("" or the address of a range), external_interface (POT_EXTIF),
+ * isolate_pots (POT_ISOLATE_VNET_POTS)
  */
 extern const struct config_key config_keys[];
 extern const size_t config_nkeys;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "model/netaddr.h"
@@ -185,4 +186,46 @@ ip_is_loopback(const struct ip_addr *a)
 	if (a->family == 4)
 		return a->b[0] == 127;
 	return a->family == 6 && (memcmp(a->b, one, 16) == 0 || memcmp(a->b, mapped, 13) == 0);
+}
+
+int
+ip_rate_parse(const char *s, uint64_t *out, const char *what, struct err *e)
+{
+	static const char units[] = "kmg";
+	const char *unit = s + strspn(s, "0123456789."), *dot;
+	size_t len = (size_t)(unit - s), decimals = 0;
+	uint64_t n, scale = 1;
+	char number[24];
+
+	if (*unit != '\0' && (dot = strchr(units, *unit | 0x20)) != NULL) {
+		for (const char *u = units; u <= dot; u++)
+			scale *= 1000;
+		unit++;
+	}
+	if (strcasecmp(unit, "bit") == 0 || strcasecmp(unit, "bit/s") == 0)
+		unit += strlen(unit);
+	dot = memchr(s, '.', len);
+	if (dot != NULL)
+		decimals = (size_t)(s + len - dot) - 1;
+	if (len == 0 || len >= sizeof(number) || *unit != '\0' || decimals > 3 ||
+	    (dot != NULL && decimals == 0))
+		goto bad;
+	/* As a whole number of thousandths: "1.5" is 1500. */
+	snprintf(number, sizeof(number), "%.*s%.*s", dot != NULL ? (int)(dot - s) : (int)len, s,
+	    (int)decimals, dot != NULL ? dot + 1 : "");
+	if (text_uint(number, 0, IP_RATE_MAX, &n, what, NULL) < 0)
+		goto bad;
+	for (size_t i = decimals; i < 3; i++)
+		n *= 10;
+	if (scale > 1 && n > UINT64_MAX / scale)
+		goto bad;
+	n = n * scale / 1000;
+	if (n < IP_RATE_MIN || n > IP_RATE_MAX)
+		goto bad;
+	*out = n;
+	return 0;
+bad:
+	err_set(e, E_INVAL, "%s: '%.64s' is not a rate from 8k to 1000G bits per second", what, s);
+	err_hint(e, "for example 500k, 10M or 1.5G");
+	return -E_INVAL;
 }

@@ -34,6 +34,10 @@ bool ip_overlap(const struct ip_prefix *, const struct ip_prefix *);
 struct ip_addr ip_network(const struct ip_prefix *);   /* host bits 0 */
 struct ip_addr ip_broadcast(const struct ip_prefix *); /* IPv4: host bits 1 */
 struct ip_addr ip_add(const struct ip_addr *, uint64_t);
+/* "500k", "10m", "1.5G", "100mbit": bits per second, powers of 1000; without a letter bits. */
+#define IP_RATE_MIN UINT64_C(8000)
+#define IP_RATE_MAX UINT64_C(1000000000000)
+int ip_rate_parse(const char *, uint64_t *bits_per_s, const char *what, struct err *) MUST_CHECK;
 bool ip_is_loopback(const struct ip_addr *);
 
 #endif

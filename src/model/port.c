@@ -89,8 +89,10 @@ cut_address(char *s, struct ip_addr *addr, char **rest, const char *spec, struct
 		if (end == NULL || end[1] != ':')
 			return fail(spec, e, "'[' without ']:'");
 		*end = '\0';
-		if ((r = ip_parse(s + 1, addr, e)) < 0)
-			return err_wrap(e, "port '%.80s'", spec);
+		if ((r = ip_parse(s + 1, addr, e)) < 0) {
+			err_wrap(e, "port '%.80s'", spec);
+			return r;
+		}
 		if (addr->family != 6)
 			return fail(spec, e, "only an IPv6 address stands in brackets");
 		*rest = end + 2;
@@ -100,8 +102,10 @@ cut_address(char *s, struct ip_addr *addr, char **rest, const char *spec, struct
 	if (colon == NULL || strchr(colon + 1, ':') == NULL)
 		return 0;
 	*colon = '\0';
-	if ((r = ip_parse(s, addr, e)) < 0)
-		return err_wrap(e, "port '%.80s'", spec);
+	if ((r = ip_parse(s, addr, e)) < 0) {
+		err_wrap(e, "port '%.80s'", spec);
+		return r;
+	}
 	*rest = colon + 1;
 	return 0;
 }
@@ -141,8 +145,10 @@ port_parse(const char *spec, struct port_map *v, size_t *n, struct err *e)
 		return fail(spec, e, "no ':' between the host's port and the pot's");
 	*colon = '\0';
 	if ((rest[0] != '\0' && (r = parse_range(rest, &host, "the host's port", e)) < 0) ||
-	    (r = parse_range(colon + 1, &pot, "the pot's port", e)) < 0)
-		return err_wrap(e, "port '%.80s'", spec);
+	    (r = parse_range(colon + 1, &pot, "the pot's port", e)) < 0) {
+		err_wrap(e, "port '%.80s'", spec);
+		return r;
+	}
 	if (rest[0] != '\0' && host.last - host.first != pot.last - pot.first)
 		return fail(spec, e, "the two ranges differ in length");
 	one.host = host.first;

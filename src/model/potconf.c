@@ -9,11 +9,13 @@
 
 #include "base/text.h"
 #include "model/name.h"
+#include "model/port.h"
 #include "model/potconf_impl.h"
 
 #define ATTR_PREFIX "pot.attr."
 
-const char *const potconf_networks[] = { "inherit", "none", NULL };
+const char *const potconf_networks[] = { "inherit", "none", "public-bridge", "private-bridge", "alias",
+	NULL };
 
 typedef int check_fn(const char *value, struct err *);
 
@@ -100,15 +102,6 @@ check_hostname(const char *value, struct err *e)
 static int
 check_network(const char *value, struct err *e)
 {
-	static const char *const later[] = { "alias", "public-bridge", "private-bridge" };
-
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		if (strcmp(value, later[i]) == 0) {
-			err_set(e, E_NOTSUP, "network type %s is not in this version", value);
-			err_hint(e, "use inherit or none");
-			return -E_NOTSUP;
-		}
-	}
 	return one_of(value, potconf_networks, e);
 }
 
@@ -116,6 +109,57 @@ static int
 check_stack(const char *value, struct err *e)
 {
 	return one_of(value, (const char *const[]){ "ipv4", "ipv6", "dual", NULL }, e);
+}
+
+static int
+check_ip(const char *value, struct err *e)
+{
+	const char *bar = strchr(value, '|');
+	struct ip_prefix p;
+
+	/* Of an interface's name only what would break the form is refused: the system knows the rest. */
+	if (bar != NULL &&
+	    (bar == value || bar - value > 63 || strcspn(value, "/ \t\n\r") < (size_t)(bar - value)))
+		return err_set(e, E_INVAL, "'%.80s' is not of the form [WHERE|]ADDRESS[/LEN]", value);
+	return ip_prefix_parse(bar != NULL ? bar + 1 : value, &p, e);
+}
+
+static int
+check_bridge(const char *value, struct err *e)
+{
+	return name_check(value, "bridge", e);
+}
+
+static int
+check_export(const char *value, struct err *e)
+{
+	struct port_map one[PORT_MAPS_MAX];
+	char again[PORT_TEXT];
+	size_t n = 0;
+	int r = port_parse(value, one, &n, e);
+
+	if (r < 0)
+		return r;
+	port_print(&one[0], again);
+	if (n == 1 && strcmp(again, value) == 0)
+		return 0;
+	return err_set(e, E_INVAL, "'%.80s' is not written as %s", value, again);
+}
+
+static int
+check_rate(const char *value, struct err *e)
+{
+	uint64_t bits;
+
+	return text_uint(value, IP_RATE_MIN, IP_RATE_MAX, &bits, "bits per second", e);
+}
+
+static int
+check_alias(const char *value, struct err *e)
+{
+	if (name_is_hostname(value))
+		return 0;
+	return err_set(e, E_INVAL, "'%.80s' is not a host name", value);
 }
 
 static int
@@ -144,6 +188,12 @@ static const struct known {
 	{ PC_NETWORK, check_network, false },
 	{ PC_STACK, check_stack, false },
 	{ PC_CREATED, check_created, false },
+	{ PC_IP, check_ip, true },
+	{ PC_BRIDGE, check_bridge, true },
+	{ PC_EXPORT, check_export, true },
+	{ PC_NETIN, check_rate, false },
+	{ PC_NETOUT, check_rate, false },
+	{ PC_ALIAS, check_alias, true },
 	{ PC_ENV, entry_check_env, true },
 	{ PC_HOSTS, entry_check_hosts, true },
 	{ PC_MOUNT, entry_check_mount, true },

@@ -11,7 +11,7 @@
 
 #define POTCONF_VERSION "1"
 
-/* Network types of this version: "inherit", "none". */
+/* Network types: "inherit", "none", "public-bridge", "private-bridge", "alias". */
 extern const char *const potconf_networks[]; /* NULL-terminated */
 
 struct potconf_mount {
@@ -55,7 +55,13 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_CREATED "pot.created" /* RFC 3339 */
 #define PC_ENV "pot.env"         /* repeated NAME=value */
 #define PC_HOSTS "pot.hosts"     /* repeated "ADDRESS NAME" */
-#define PC_MOUNT "pot.mount"     /* repeated, text_join of SOURCE TARGET [ro] */
+#define PC_IP "ip"         /* repeated "[WHERE|]ADDRESS[/LEN]": WHERE an interface (alias) or a bridge */
+#define PC_BRIDGE "bridge" /* repeated: eth0, eth1 … are on these; missing with public-bridge: "public" */
+#define PC_EXPORT "pot.export.ports" /* repeated, as port_print writes it */
+#define PC_NETIN "pot.net.in"        /* bits per second to the pot */
+#define PC_NETOUT "pot.net.out"      /* from the pot */
+#define PC_ALIAS "pot.alias"         /* repeated: further names by which others on its bridges find it */
+#define PC_MOUNT "pot.mount"         /* repeated, text_join of SOURCE TARGET [ro] */
 
 /* Attribute with its default; "" for a name that is not in the table. */
 const char *potconf_attr(const struct potconf *, const char *attr_name);

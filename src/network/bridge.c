@@ -109,8 +109,10 @@ read_record(const struct net *n, const char *name, struct net_bridge *b, unsigne
 		return r;
 	}
 	if ((r = kv_parse(&kv, buf_cstr(&text), text.len, path, e)) < 0 ||
-	    (r = parse_record(n, &kv, b, index, e)) < 0)
-		return err_wrap(e, "bridge '%s'", name);
+	    (r = parse_record(n, &kv, b, index, e)) < 0) {
+		err_wrap(e, "bridge '%s'", name);
+		return r;
+	}
 	return 0;
 }
 
@@ -254,8 +256,10 @@ configured(
 	struct ip_addr network;
 	int r;
 
-	if ((r = ip_prefix_parse(text, out, e)) < 0)
-		return err_wrap(e, "%s", what);
+	if ((r = ip_prefix_parse(text, out, e)) < 0) {
+		err_wrap(e, "%s", what);
+		return r;
+	}
 	network = ip_network(out);
 	if (out->addr.family != family || out->len > longest || out->len == 0 ||
 	    !ip_equal(&network, &out->addr)) {

@@ -51,9 +51,10 @@ refused(const char *text, const char *fragment)
 static void
 table(void **state)
 {
-	static const char *const names[] = { "btrfs_root", "cgroup_parent", "hook_timeout", "hostname_max",
-		"log_files", "log_max_size", "mirror", "mmdebstrap", "network_stack", "stop_timeout",
-		"storage", "zfs_root" };
+	static const char *const names[] = { "btrfs_root", "cgroup_parent", "external_interface",
+		"hook_timeout", "hostname_max", "isolate_pots", "log_files", "log_max_size", "mirror",
+		"mmdebstrap", "network", "network6", "network_stack", "routed6", "stop_timeout", "storage",
+		"zfs_root" };
 	struct config *c = good("");
 
 	assert_int_equal(config_nkeys, ARRAY_LEN(names));
@@ -104,6 +105,9 @@ values(void **state)
 	assert_string_equal(config_origin(c, "hook_timeout"), "default");
 	config_free(c);
 	one("storage = zfs", "storage", "zfs");
+	one("network = 172.30.0.0/16", "network", "172.30.0.0/16");
+	one("network6 = fd12:3456:789a::/64", "network6", "fd12:3456:789a::/64");
+	one("routed6 = 2001:db8:1::/56", "routed6", "2001:db8:1::/56");
 	one("storage = zfs log_files = 2\n", "log_files", "2");
 	one("mirror =\nlog_files = 2\n", "mirror", "");
 	one("mirror = # none\nlog_files = 2\n", "log_files", "2");
@@ -150,6 +154,9 @@ classic(void **state)
 	assert_int_equal(config_uint(c, "hostname_max"), 64);
 	assert_string_equal(config_get(c, "network_stack"), "dual");
 	assert_string_equal(config_origin(c, "network_stack"), "pot.conf:17");
+	assert_string_equal(config_get(c, "network"), "10.192.0.0/10");
+	assert_string_equal(config_get(c, "external_interface"), "em0");
+	assert_int_equal(config_uint(c, "isolate_pots"), 0);
 	config_free(c);
 	/* Nothing is the default for a shell. */
 	one("POT_NETWORK_STACK=\nPOT_ZFS_ROOT=", "network_stack", "ipv4");
@@ -205,6 +212,12 @@ mistakes(void **state)
 		{ "storage {\n a = b\n}\n", "pot.conf:1:1: missing equal sign after option 'storage'" },
 		{ "storage = zfs\nstorage\n\n \n", "pot.conf:2:1: premature end of file" },
 		{ "storage", "pot.conf:1:1: premature end of file" },
+		{ "network = 10.192.0.1/16", "'10.192.0.1/16' is not the address of an IPv4 range" },
+		{ "network = fd00::/64", "is not the address of an IPv4 range of length 1 to 30" },
+		{ "network = 10.192.0.0/31", "is not the address of an IPv4 range of length 1 to 30" },
+		{ "network = 10.192.0.0/33", "prefix length" },
+		{ "network6 = x", "'x' is neither an IPv4 nor an IPv6 address" },
+		{ "isolate_pots = maybe", "is neither yes nor no" },
 		{ "storage zfs", "pot.conf:1:1: missing equal sign after option 'storage'" },
 		{ "storage = zfs }", "pot.conf:1:1: unexpected closing brace" },
 		{ "= x", "pot.conf:1:" },

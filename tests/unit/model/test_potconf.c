@@ -41,7 +41,9 @@ round_trip(void **state)
 	    "pot.version=1\npot.id=0123456789abcdef\npot.base=debian-12.5\npot.potbase=\n"
 	    "pot.type=single\npot.level=0\npot.dns=inherit\npot.cmd=sh -c 'a b'\n"
 	    "host.hostname=web.node\nnetwork_type=none\npot.stack=dual\n"
-	    "pot.created=2026-11-22T20:52:27Z\npot.env=A=1\npot.env=B=x\\ny=z\n"
+	    "pot.created=2026-11-22T20:52:27Z\nip=10.192.0.2\nip=eth0|fd00::2/64\nbridge=public\n"
+	    "bridge=db\npot.export.ports=8080:80/tcp\npot.export.ports=[::1]::53/udp\npot.net.in=8000\n"
+	    "pot.net.out=1000000\npot.alias=www\npot.alias=www.local\npot.env=A=1\npot.env=B=x\\ny=z\n"
 	    "pot.hosts=10.0.0.1 db\npot.hosts=fd00::1 db\npot.mount=/a /b ro\n"
 	    "pot.mount='/a b' /c\npot.attr.persistent=YES\nfuture.key=kept\n"
 	    "future.key=twice\npot.attr.future=?\n";
@@ -81,9 +83,21 @@ bad_values(void **state)
 		{ "pot.cmd=sh -c 'x", "pot.conf:1: pot.cmd: ", E_INVAL },
 		{ "host.hostname=a_b", "pot.conf:1: host.hostname: 'a_b' is not a host name", E_INVAL },
 		{ "host.hostname=", "host.hostname: '' is not a host name", E_INVAL },
-		{ "network_type=public-bridge",
-		    "network_type: network type public-bridge is not in this version", E_NOTSUP },
-		{ "network_type=host", "network_type: 'host' is not one of inherit, none", E_INVAL },
+		{ "network_type=host",
+		    "network_type: 'host' is not one of inherit, none, public-bridge, private-bridge, alias",
+		    E_INVAL },
+		{ "ip=10.0.0", "ip: '10.0.0' is neither", E_INVAL },
+		{ "ip=|10.0.0.1", "ip: '|10.0.0.1' is not of the form", E_INVAL },
+		{ "ip=a b|10.0.0.1", "is not of the form", E_INVAL },
+		{ "ip=10.0.0.1/33", "prefix length", E_INVAL },
+		{ "bridge=../x", "bridge: bridge name '../x'", E_INVAL },
+		{ "pot.export.ports=80", "pot.export.ports: port '80'", E_INVAL },
+		{ "pot.export.ports=80:80", "'80:80' is not written as 80:80/tcp", E_INVAL },
+		{ "pot.export.ports=80-81:80-81/tcp", "is not written as", E_INVAL },
+		{ "pot.net.in=1", "pot.net.in: ", E_INVAL },
+		{ "pot.net.out=10m", "pot.net.out: ", E_INVAL },
+		{ "pot.net.in=8000\npot.net.in=8000", "set a second time", E_INVAL },
+		{ "pot.alias=a b", "pot.alias: 'a b' is not a host name", E_INVAL },
 		{ "pot.stack=ipv5", "pot.stack: 'ipv5' is not one of ipv4, ipv6, dual", E_INVAL },
 		{ "pot.created=yesterday", "pot.conf:1: pot.created: ", E_INVAL },
 		{ "pot.env=A", "pot.conf:1: pot.env: environment variable A: no '='", E_INVAL },
