@@ -70,6 +70,17 @@ check_forwarding(struct check *c)
 	return rc;
 }
 
+/* Not ours to change: other programs on the host rely on it. */
+static int
+check_bridge_filter(struct check *c)
+{
+	if (!c->n->isolate || c->bridges == 0 || os_sysctl_get("bridge/bridge-nf-call-iptables") != 1)
+		return 0;
+	return say(c, WARN, "br_netfilter",
+	    "br_netfilter is on: isolated pots do not reach each other's published ports either",
+	    "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0");
+}
+
 /* ---- our rules ------------------------------------------------------------------------ */
 
 static int
@@ -199,6 +210,8 @@ net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 	rc = net_bridge_list(n, see_bridge, &c, e);
 	if (rc == 0)
 		rc = check_forwarding(&c);
+	if (rc == 0)
+		rc = check_bridge_filter(&c);
 	if (rc == 0)
 		rc = check_rules(&c, e);
 	return rc != 0 ? rc : check_others(&c, e);

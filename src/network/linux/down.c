@@ -98,14 +98,14 @@ struct sweep {
 };
 
 static int
-sweep_link(void *arg, int index, const char *name, uint32_t group, const char *kind)
+sweep_link(void *arg, const char *name, const char *kind, const struct link_info *l)
 {
 	struct sweep *w = arg;
 
 	/* A bridge that was not completed has no group yet, one that somebody put another into it not our name. */
 	if ((strcmp(kind, "bridge") == 0 && strncmp(name, w->prefix, strlen(w->prefix)) == 0) ||
-	    (strcmp(kind, "veth") == 0 && group == w->group && strncmp(name, "pv", 2) == 0))
-		link_put_delete(&w->b, index);
+	    (strcmp(kind, "veth") == 0 && l->group == w->group && strncmp(name, "pv", 2) == 0))
+		link_put_delete(&w->b, l->index);
 	return 0;
 }
 

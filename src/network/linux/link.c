@@ -46,21 +46,26 @@ put_no_autoconf(struct nl_batch *b)
 
 /* ---- looking ------------------------------------------------------------------- */
 
-static int
-got_link(void *arg, const struct nlmsghdr *h, struct err *e)
+static void
+read_info(const struct nlmsghdr *h, struct link_info *l)
 {
-	struct link_info *l = arg;
 	const struct ifinfomsg *m = NLMSG_DATA(h);
 	const struct nlattr *nsid = nl_find_msg(h, sizeof(*m), IFLA_LINK_NETNSID);
+	const struct nlattr *info = nl_find_msg(h, sizeof(*m), IFLA_LINKINFO);
 
-	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
-		return 0;
 	l->index = m->ifi_index;
 	l->flags = m->ifi_flags;
 	l->group = nl_u32(nl_find_msg(h, sizeof(*m), IFLA_GROUP));
+	l->master = (int)nl_u32(nl_find_msg(h, sizeof(*m), IFLA_MASTER));
 	l->nsid = nsid != NULL ? (int)nl_u32(nsid) : -1;
-	l->bridge =
-	    nl_is_str(nl_find_in(nl_find_msg(h, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_KIND), "bridge");
+	l->bridge = nl_is_str(nl_find_in(info, IFLA_INFO_KIND), "bridge");
+}
+
+static int
+got_link(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	if (h->nlmsg_type == RTM_NEWLINK && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+		read_info(h, arg);
 	return 0;
 }
 
@@ -85,17 +90,15 @@ static int
 got_each(void *arg, const struct nlmsghdr *h, struct err *e)
 {
 	struct each *w = arg;
-	const struct ifinfomsg *m = NLMSG_DATA(h);
+	struct link_info l;
 	const struct nlattr *name, *kind;
 
-	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
 		return 0;
-	name = nl_find_msg(h, sizeof(*m), IFLA_IFNAME);
-	kind = nl_find_in(nl_find_msg(h, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_KIND);
-	return name == NULL
-	    ? 0
-	    : w->fn(w->arg, m->ifi_index, nl_data(name), nl_u32(nl_find_msg(h, sizeof(*m), IFLA_GROUP)),
-		  kind != NULL ? nl_data(kind) : "");
+	read_info(h, &l);
+	name = nl_find_msg(h, sizeof(struct ifinfomsg), IFLA_IFNAME);
+	kind = nl_find_in(nl_find_msg(h, sizeof(struct ifinfomsg), IFLA_LINKINFO), IFLA_INFO_KIND);
+	return name == NULL ? 0 : w->fn(w->arg, nl_data(name), kind != NULL ? nl_data(kind) : "", &l);
 }
 
 int
@@ -225,44 +228,45 @@ put_pair(struct nl_batch *b, const struct net_plan_link *l, uint32_t group, int 
 	nl_nest_end(b, info);
 }
 
-static void
-put_isolated(struct nl_batch *b, const char *name)
+void
+link_put_port(struct nl_batch *b, const char *name, bool isolated, bool hairpin)
 {
 	size_t info, data;
 
-	begin_link(b, RTM_NEWLINK, 0, 0, 0, "cannot isolate the pot on its bridge", 0);
+	begin_link(b, RTM_NEWLINK, 0, 0, 0, "cannot set up the port of the bridge", ENODEV);
 	nl_put_str(b, IFLA_IFNAME, name);
 	info = nl_nest(b, IFLA_LINKINFO);
 	nl_put_str(b, IFLA_INFO_SLAVE_KIND, "bridge");
 	data = nl_nest(b, IFLA_INFO_SLAVE_DATA);
-	nl_put_u8(b, IFLA_BRPORT_ISOLATED, 1);
+	nl_put_u8(b, IFLA_BRPORT_ISOLATED, isolated);
+	nl_put_u8(b, IFLA_BRPORT_MODE, hairpin);
 	nl_nest_end(b, data);
 	nl_nest_end(b, info);
 }
 
 /* What can be said of the host end only when it exists, and that it goes up, last. */
 static void
-put_host_end(struct nl_batch *b, const struct net_plan_link *l)
+put_host_end(struct nl_batch *b, const struct net_plan_link *l, bool hairpin)
 {
 	begin_link(b, RTM_NEWLINK, 0, 0, 0, "cannot turn IPv6 autoconfiguration off", EAFNOSUPPORT);
 	nl_put_str(b, IFLA_IFNAME, l->host);
 	put_no_autoconf(b);
-	if (l->isolated)
-		put_isolated(b, l->host);
+	if (l->isolated || hairpin)
+		link_put_port(b, l->host, l->isolated, hairpin);
 	begin_link(b, RTM_NEWLINK, 0, 0, IFF_UP, "cannot set the link up", 0);
 	nl_put_str(b, IFLA_IFNAME, l->host);
 }
 
 int
 link_pair_make(struct nl_sock *s, const struct net_plan_link *l, uint32_t group, int bridge_index, int ns_fd,
-    struct err *e)
+    bool hairpin, struct err *e)
 {
 	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
 	int rc;
 
 	begin_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, 0, "cannot make the pot's link", 0);
 	put_pair(&b, l, group, bridge_index, ns_fd);
-	put_host_end(&b, l);
+	put_host_end(&b, l, hairpin);
 	rc = nl_talk(s, &b, NULL, NULL, NULL, e);
 	return rc < 0 ? err_wrap(e, "%s", l->host) : 0;
 }
@@ -319,15 +323,6 @@ link_put_master(struct nl_batch *b, const char *name, int master)
 	begin_link(b, RTM_NEWLINK, 0, 0, 0, "cannot put a link on its bridge", ENODEV);
 	nl_put_str(b, IFLA_IFNAME, name);
 	nl_put_u32(b, IFLA_MASTER, (uint32_t)master);
-}
-
-int
-link_isolate(struct nl_sock *s, const char *name, struct err *e)
-{
-	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
-
-	put_isolated(&b, name);
-	return nl_talk(s, &b, NULL, NULL, NULL, e);
 }
 
 /* ---- taking away ------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 struct link_info {
 	int index; /* 0: there is none of the name */
 	uint32_t flags, group;
+	int master;
 	int nsid; /* of the namespace of the other end, -1 none */
 	bool bridge;
 };
@@ -29,7 +30,12 @@ int link_bridge_up(struct nl_sock *, const struct net_bridge_plan *, int index, 
 
 /* The pair: the inner end at once in the namespace ns_fd under its final name. E_EXIST when the host end is there. */
 int link_pair_make(struct nl_sock *, const struct net_plan_link *, uint32_t group, int bridge_index,
-    int ns_fd, struct err *) MUST_CHECK;
+    int ns_fd, bool hairpin, struct err *) MUST_CHECK;
+/*
+ * Returns when frames pass between this host end and its bridge: carrier and the state of a port follow
+ * a link's going up a little later. One that does not come up is left so after a second.
+ */
+int link_settle(struct nl_sock *, const struct net_plan_link *, int bridge_index, struct err *) MUST_CHECK;
 /* All that is inside: addresses, up, routes. first: lo as well. */
 int link_inner_set(struct nl_sock *inner, const struct net_plan_link *, bool first, struct err *) MUST_CHECK;
 
@@ -41,8 +47,11 @@ void link_put_addr(struct nl_batch *, bool add, int index, const struct ip_prefi
 void link_put_route(struct nl_batch *, int index, const struct net_route *);
 void link_put_delete(struct nl_batch *, int index);
 void link_put_master(struct nl_batch *, const char *name, int master); /* absent is fine */
-/* No frames between this port of a bridge and others such. */
-int link_isolate(struct nl_sock *, const char *name, struct err *) MUST_CHECK;
+/*
+ * A port of a bridge. isolated: no frames between it and others such. hairpin: a frame may leave by
+ * the port that it came from.
+ */
+void link_put_port(struct nl_batch *, const char *name, bool isolated, bool hairpin);
 
 /* Absent is fine. The kernel takes its time (tens of ms) with a veth. */
 int link_delete(struct nl_sock *, const char *name, struct err *) MUST_CHECK;
@@ -50,7 +59,7 @@ int link_delete(struct nl_sock *, const char *name, struct err *) MUST_CHECK;
 int link_delete_group(struct nl_sock *, uint32_t group, struct err *) MUST_CHECK;
 /* Does the namespace of the other end live? False: the kernel is about to remove this link by itself. */
 int link_peer_lives(struct nl_sock *, const struct link_info *, struct err *) MUST_CHECK; /* 1, 0 */
-typedef int link_fn(void *arg, int index, const char *name, uint32_t group, const char *kind);
+typedef int link_fn(void *arg, const char *name, const char *kind, const struct link_info *);
 int link_each(struct nl_sock *, link_fn *, void *arg, struct err *) MUST_CHECK;
 
 /* Addresses on an interface by index. E_EXIST, E_NOENT when it is not there. */

@@ -20,8 +20,8 @@ struct os_bridge {
 	int index;
 };
 /*
- * Makes table, sysctls and these bridges where they are missing. 1: the rules had to be made while links of
- * pots existed, which have now no elements in them.
+ * Makes table, sysctls and these bridges where they are missing. 1: rules or bridge had been
+ * taken away from pots, which now lack elements or a bridge: net_repair.
  */
 int os_ensure(struct net *, struct net_os *, struct os_bridge *, size_t n, struct err *) MUST_CHECK;
 /* Is it there and complete? 1 (with its index), 0. */
@@ -39,6 +39,12 @@ int os_bridge_elems(struct net *, struct net_os *, const char *ifname, struct ne
     struct err *) MUST_CHECK;
 /* The host's resolver that only the host itself reaches (127.0.0.x), as net_resolv found it; family 0: none. */
 struct ip_addr os_resolver(const struct net *);
+
+/*
+ * Where br_netfilter is on, a frame for a published port is turned round on the bridge itself, and one
+ * that a pot sends to its own port must leave by the port it came from.
+ */
+bool os_hairpin(const struct net_spec *);
 
 /* ---- a pot's aliases (alias.c): "0" fine --------------------------------------------- */
 int os_alias_up(struct net *, struct net_os *, const struct net_spec *, struct err *) MUST_CHECK;

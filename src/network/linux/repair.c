@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "network/hosts.h"
 #include "network/linux/os.h"
 #include "network/linux/pot.h"
 
@@ -36,27 +37,37 @@ add_elems(struct wanted *w, const struct net_elem *v, size_t n, struct err *e)
 
 /* The host ends on their bridges again, for those that were remade under them. */
 static int
-reattach(struct net_os *os, const struct net_plan *p, const struct os_bridge *bridges, struct err *e)
+reattach(struct net_os *os, const struct net_spec *s, const struct net_plan *p,
+    const struct os_bridge *bridges, struct err *e)
 {
 	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
+	bool hairpin = os_hairpin(s);
 	int rc;
 
-	for (size_t i = 0; i < p->nlinks; i++)
+	for (size_t i = 0; i < p->nlinks; i++) {
 		link_put_master(&b, p->links[i].host, bridges[i].index);
+		link_put_port(&b, p->links[i].host, p->links[i].isolated, hairpin);
+	}
 	rc = nl_talk(&os->rt, &b, NULL, NULL, NULL, e);
 	for (size_t i = 0; rc == 0 && i < p->nlinks; i++)
-		if (p->links[i].isolated)
-			rc = link_isolate(&os->rt, p->links[i].host, e);
+		rc = link_settle(&os->rt, &p->links[i], bridges[i].index, e);
 	return rc;
 }
 
-/* Are its bridges there, complete? 1, 0. */
+/* Are its bridges there and its links on them? 1, 0. */
 static int
-bridges_whole(struct net *n, struct net_os *os, struct os_bridge *v, size_t nv, struct err *e)
+attached(struct net *n, struct net_os *os, const struct net_plan *p, struct os_bridge *v, struct err *e)
 {
-	for (size_t i = 0; i < nv; i++) {
+	for (size_t i = 0; i < p->nlinks; i++) {
+		struct link_info l;
 		int rc = os_bridge_whole(n, os, &v[i], e);
 
+		if (rc > 0) {
+			rc = link_get(&os->rt, p->links[i].host, &l, e);
+			/* One that is gone cannot come back while the pot runs. */
+			if (rc == 0)
+				rc = l.index == 0 || l.master == v[i].index;
+		}
 		if (rc <= 0)
 			return rc;
 	}
@@ -76,11 +87,14 @@ repair_pot(struct net *n, struct net_os *os, const struct net_spec *s, struct wa
 		return 0;
 	rc = pot_plan(n, s, bridges, &plan, e);
 	if (rc == 0)
-		rc = bridges_whole(n, os, bridges, plan.nlinks, e);
+		rc = attached(n, os, &plan, bridges, e);
 	if (rc == 0) {
 		rc = os_ensure(n, os, bridges, plan.nlinks, e);
 		if (rc >= 0)
-			rc = reattach(os, &plan, bridges, e);
+			rc = reattach(os, s, &plan, bridges, e);
+		/* A bridge that is made anew begins with nobody's name. */
+		if (rc == 0)
+			rc = net_hosts_add(n, s, e);
 		w->changed = true;
 	}
 	return rc < 0 ? err_wrap(e, "pot '%s'", s->pot) : add_elems(w, plan.elems, plan.nelems, e);

@@ -15,7 +15,8 @@
  *    conntrack can turn it into something else (CVE-2020-8558).
  *  - A pot that asks for a published port of a neighbour on its own bridge
  *    is answered through us (masquerade), or the neighbour would answer directly, from a
- *    port that nobody asked.
+ *    port that nobody asked. With br_netfilter the kernel turns such a packet round
+ *    on the bridge, where it has no input interface any more (iif 0).
  *  - New connections to a pot are for published ports, or from its bridge; also from LAN
  *    hosts that route our range to this host, and from our other bridges.
  *  - The bridge family holds each link to its addresses (IPv4, ARP, IPv6, neighbour
@@ -78,7 +79,8 @@ static const struct chain chains[] = {
 	    RULES("fib daddr type local goto publish") },
 	{ false, "to_pot_nat", NULL,
 	    RULES("ip saddr 127.0.0.0/8 masquerade", "ip6 saddr ::1 masquerade",
-		"ct status dnat iifname . oifname @hairpin masquerade") },
+		"fib saddr type local accept", "ct status dnat iifname . oifname @hairpin masquerade",
+		"ct status dnat iif 0 masquerade") },
 	{ false, "from_pot_nat", NULL,
 	    RULES("meta nfproto ipv4 masquerade", "meta nfproto ipv6 iifname @nat6 masquerade") },
 	{ false, "postrouting", "type nat hook postrouting priority 100;",

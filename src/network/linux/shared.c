@@ -156,26 +156,65 @@ look(struct net *n, struct net_os *os, struct os_bridge *v, size_t nv, struct er
 	return nft_table_ok(&os->nft, &os->rules, e);
 }
 
+/* Links of pots: any, and those without a bridge. */
 struct seen {
 	uint32_t group;
-	bool pots;
+	unsigned pots, orphans;
 };
 
 static int
-see_pots(void *arg, int index, const char *name, uint32_t group, const char *kind)
+see_pot(void *arg, const char *name, const char *kind, const struct link_info *l)
 {
 	struct seen *s = arg;
 
-	if (group == s->group && strcmp(kind, "veth") == 0)
-		s->pots = true;
+	if (l->group == s->group && strcmp(kind, "veth") == 0) {
+		s->pots++;
+		s->orphans += l->master == 0;
+	}
 	return 0;
+}
+
+static int
+see_pots(struct net *n, struct net_os *os, struct seen *s, struct err *e)
+{
+	*s = (struct seen){ .group = net_name_group(n->node) };
+	return link_each(&os->rt, see_pot, s, e);
+}
+
+/* 1: they were missed by pots. */
+static int
+remake_rules(struct net *n, struct net_os *os, struct err *e)
+{
+	struct seen seen;
+	int rc = see_pots(n, os, &seen, e);
+
+	if (rc == 0 && seen.pots > 0)
+		event_warn(&n->events, "somebody took away the rules of pot: they are made anew");
+	if (rc == 0)
+		rc = os_load_rules(n, os, NULL, 0, e);
+	fault_point("net.rules.loaded");
+	return rc < 0 ? rc : seen.pots > 0;
+}
+
+/* 1: there are pots that were on it. */
+static int
+remake_bridge(struct net *n, struct net_os *os, struct os_bridge *br, struct err *e)
+{
+	struct seen seen;
+	int rc = make_bridge(n, os, br, e);
+
+	if (rc == 0)
+		rc = see_pots(n, os, &seen, e);
+	if (rc == 0 && seen.orphans > 0)
+		event_warn(&n->events, "somebody took away a bridge of pot: it is made anew");
+	return rc < 0 ? rc : seen.orphans > 0;
 }
 
 int
 os_ensure(struct net *n, struct net_os *os, struct os_bridge *v, size_t nv, struct err *e)
 {
 	AUTO(fd) int lock = -1;
-	struct seen seen = { net_name_group(n->node), false };
+	bool missed = false;
 	int rc = look(n, os, v, nv, e);
 
 	if (rc != 0)
@@ -184,17 +223,15 @@ os_ensure(struct net *n, struct net_os *os, struct os_bridge *v, size_t nv, stru
 		return lock;
 	rc = nft_table_ok(&os->nft, &os->rules, e);
 	if (rc == 0) {
-		rc = link_each(&os->rt, see_pots, &seen, e);
-		if (rc == 0 && seen.pots)
-			event_warn(&n->events, "somebody took away the rules of pot: they are made anew");
-		if (rc == 0)
-			rc = os_load_rules(n, os, NULL, 0, e);
-		fault_point("net.rules.loaded");
+		rc = remake_rules(n, os, e);
+		missed = rc > 0;
 	}
 	for (size_t i = 0; rc >= 0 && i < nv; i++) {
 		rc = os_bridge_whole(n, os, &v[i], e);
-		if (rc == 0)
-			rc = make_bridge(n, os, &v[i], e);
+		if (rc == 0) {
+			rc = remake_bridge(n, os, &v[i], e);
+			missed = missed || rc > 0;
+		}
 	}
-	return rc < 0 ? rc : seen.pots;
+	return rc < 0 ? rc : missed;
 }

@@ -51,6 +51,14 @@ os_sysctl_get(const char *path)
 	return strtol(text, NULL, 10);
 }
 
+bool
+os_hairpin(const struct net_spec *s)
+{
+	return s->nports > 0 &&
+	    (os_sysctl_get("bridge/bridge-nf-call-iptables") == 1 ||
+		os_sysctl_get("bridge/bridge-nf-call-ip6tables") == 1);
+}
+
 static int
 set(const char *path, long value, struct err *e)
 {

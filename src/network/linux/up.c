@@ -31,16 +31,17 @@ count_first(const struct net_plan *p)
 }
 
 static int
-make_link(struct net_os *os, const struct net_plan *p, size_t i, int bridge_index, int ns_fd, struct err *e)
+make_link(struct net_os *os, const struct net_plan *p, size_t i, int bridge_index, int ns_fd, bool hairpin,
+    struct err *e)
 {
 	const struct net_plan_link *l = &p->links[i];
 	struct err why = ERR_INIT;
-	int rc = link_pair_make(&os->rt, l, p->group, bridge_index, ns_fd, &why);
+	int rc = link_pair_make(&os->rt, l, p->group, bridge_index, ns_fd, hairpin, &why);
 
 	if (rc == -E_EXIST) {
 		/* Of the pot's last run: the kernel is about to remove it, or a kill left it. */
 		rc = link_delete(&os->rt, l->host, e);
-		return rc < 0 ? rc : link_pair_make(&os->rt, l, p->group, bridge_index, ns_fd, e);
+		return rc < 0 ? rc : link_pair_make(&os->rt, l, p->group, bridge_index, ns_fd, hairpin, e);
 	}
 	if (rc < 0 && e != NULL)
 		*e = why;
@@ -48,18 +49,19 @@ make_link(struct net_os *os, const struct net_plan *p, size_t i, int bridge_inde
 }
 
 static int
-make_links(
-    struct net_os *os, const struct net_plan *p, const struct os_bridge *bridges, int32_t pid, struct err *e)
+make_links(struct net_os *os, const struct net_spec *s, const struct net_plan *p,
+    const struct os_bridge *bridges, int32_t pid, struct err *e)
 {
 	AUTO_FINI(nl_sock) struct nl_sock inner = NL_SOCK_INIT;
 	AUTO(fd) int ns_fd = -1;
+	bool hairpin = os_hairpin(s);
 	int rc = link_enter(pid, has_ip6(p), &inner, &ns_fd, e);
 
 	fault_point("net.up.entered");
 	for (size_t i = 0; rc == 0 && i < p->nlinks; i++) {
 		const struct net_plan_link *l = &p->links[i];
 
-		rc = make_link(os, p, i, bridges[i].index, ns_fd, e);
+		rc = make_link(os, p, i, bridges[i].index, ns_fd, hairpin, e);
 		fault_point("net.up.pair");
 		if (rc == 0)
 			rc = link_inner_set(&inner, l, i == 0, e);
@@ -70,6 +72,9 @@ make_links(
 			rc = os_rate(&inner, l->inner, &l->out, e);
 		fault_point("net.up.rates");
 	}
+	/* Last of all: meanwhile most of it has happened. */
+	for (size_t i = 0; rc == 0 && i < p->nlinks; i++)
+		rc = link_settle(&os->rt, &p->links[i], bridges[i].index, e);
 	return rc;
 }
 
@@ -96,7 +101,7 @@ make(struct net *n, struct net_os *os, const struct net_spec *s, const struct ne
 
 	fault_point("net.up.sources");
 	if (rc == 0)
-		rc = make_links(os, p, bridges, pid, e);
+		rc = make_links(os, s, p, bridges, pid, e);
 	if (rc == 0 && p->nelems > first)
 		rc = nft_add(&os->nft, &os->rules, p->elems + first, p->nelems - first, e);
 	fault_point("net.up.elements");
