@@ -43,12 +43,15 @@ const char *pot_root(const struct pot_ctx *);
 struct pot_init_args {
 	const char *storage;  /* "auto" or NULL, "zfs", "btrfs", "overlay" */
 	const char *zfs_root; /* zfs: parent dataset, made if its parent exists */
+	/* Ranges of the public bridge; NULL: the configuration's, else chosen so that they clash with nothing. */
+	const char *network, *network6;
 	bool dry_run;
 };
 struct pot_init_report {
 	char storage[16];
-	char why[256];  /* why this one */
-	bool was_there; /* nothing had to be done */
+	char why[256];                  /* why this one */
+	char network[48], network6[48]; /* ranges of the public bridge; "" with dry_run */
+	bool was_there;                 /* nothing had to be done */
 };
 int pot_init(struct pot_ctx *, const struct pot_init_args *, struct pot_init_report *, struct err *);
 /* Removes everything of this installation. E_BUSY naming running pots unless force (stops them). */
@@ -106,11 +109,19 @@ struct pot_create_args {
 	bool snapshot;       /* with from_pot: take one now */
 	const char *type;    /* "single" (default) | "multi": recorded, every pot is copy-on-write */
 	int level;           /* -1 default */
-	const char *network; /* NULL: "inherit", or the source pot's */
+	const char *network; /* NULL: "public-bridge", "private-bridge" with bridges; or the source pot's */
 	const char *stack;   /* NULL: configuration's */
-	const char *dns;     /* "inherit" (default) | "off" | "custom:FILE" */
+	const char *dns;     /* "inherit" (default) | "pot" | "off" | "custom:FILE" */
 	const char *command; /* NULL: none recorded */
 	bool keep;           /* leave a half-made pot for inspection */
+	/* NULL-terminated lists, or NULL. */
+	const char *const
+	    *addrs; /* "auto", "ADDRESS", "BRIDGE|ADDRESS"; alias: "[INTERFACE|]ADDRESS[/LEN]" */
+	const char *const *bridges; /* eth0, eth1 … are on these */
+	const char *const
+	    *publish;             /* "[ADDRESS:][HOST]:PORT[/udp]"; NULL with from_pot: the source's ports */
+	const char *const *names; /* further names by which others on its bridges find it */
+	uint64_t net_in, net_out; /* bits per second to and from it; 0: no limit, or the source's */
 };
 int pot_create(struct pot_ctx *, const struct pot_create_args *, struct err *);
 /* force: kills it first when it runs. Also repairs and removes damaged pots. */
@@ -187,6 +198,26 @@ int pot_exec(
 /* Waits for an exec'ed process: *status 0..255 or 128+signal. */
 int pot_exec_wait(struct pot_process *, int *status, struct err *);
 
+/* ---- networks ----------------------------------------------------------- */
+
+struct pot_bridge_info {
+	char name[64]; /* "public" or a private bridge's */
+	char interface[16];
+	char network[48], gateway[48];   /* IPv4; "": none */
+	char network6[48], gateway6[48]; /* IPv6; "": none */
+	bool is_public, nat6;            /* nat6: IPv6 leaves behind NAT66, else the range is routed */
+	unsigned pots;                   /* that have an address on it */
+};
+typedef int pot_bridge_fn(void *arg, const struct pot_bridge_info *);
+/* A private bridge for so many pots (2 to 65534). E_EXIST; E_LIMIT: no range is free. */
+int pot_bridge_create(struct pot_ctx *, const char *name, unsigned hosts, struct err *);
+/* E_BUSY naming a pot that has an address on it. */
+int pot_bridge_destroy(struct pot_ctx *, const char *name, struct err *);
+/* The public one first. */
+int pot_bridge_list(struct pot_ctx *, pot_bridge_fn *, void *arg, struct err *);
+/* Makes it exist on the host now, with rules and forwarding; a start does so by itself. name NULL: public. */
+int pot_bridge_up(struct pot_ctx *, const char *name, struct err *);
+
 /* ---- looking ------------------------------------------------------------ */
 
 /* What ps needs, from one small read a pot. */
@@ -198,6 +229,8 @@ struct pot_summary {
 	int32_t pid;                    /* host pid of the pot's PID 1 while running, else 0 */
 	int64_t started_ns, stopped_ns; /* 0: never */
 	int status;                     /* of the last end, -1 none */
+	char ip[120];                   /* its addresses, separated by blanks */
+	char ports[512]; /* as --publish takes them, separated by ", "; "…" at the end: not all */
 };
 typedef int pot_summary_fn(void *arg, const struct pot_summary *);
 /* In order of names. Pots that a killed command left are repaired or left out on the way. */
@@ -206,6 +239,20 @@ int pot_list(struct pot_ctx *, pot_summary_fn *, void *arg, struct err *);
 struct pot_mount {
 	const char *source, *target;
 	bool read_only;
+};
+struct pot_address {
+	char where[64];   /* the bridge, or of an alias the interface, "" : that of the default route */
+	char address[48]; /* of an alias with its length */
+};
+struct pot_port {
+	const char *protocol; /* "tcp", "udp" */
+	char address[48];     /* of the host, "": any */
+	unsigned short host, pot;
+};
+/* An interface of a running pot. */
+struct pot_interface {
+	char name[16];
+	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_errors, tx_errors;
 };
 struct pot_setting {
 	const char *name, *value;
@@ -234,6 +281,12 @@ struct pot_info {
 	const struct pot_mount *mounts;
 	const struct pot_setting *attrs;
 	const struct pot_snapshot_info *snapshots;
+	size_t naddresses, nbridges, nports, nnames, ninterfaces;
+	const struct pot_address *addresses;
+	const char *const *bridges, *const *names;
+	const struct pot_port *ports; /* as set */
+	const struct pot_interface *interfaces;
+	uint64_t net_in, net_out; /* bits per second, 0: no limit */
 };
 #define POT_INFO_SIZES 1u
 int pot_info(struct pot_ctx *, const char *name, unsigned flags, struct pot_info **, struct err *);
@@ -285,6 +338,13 @@ enum pot_change { POT_ADD, POT_REMOVE, POT_REPLACE, POT_CLEAR }; /* CLEAR ignore
 int pot_set_command(struct pot_ctx *, const char *name, const char *command, struct err *); /* NULL clears */
 int pot_set_env(struct pot_ctx *, const char *name, enum pot_change, char *const *assignments, struct err *);
 int pot_set_hosts(struct pot_ctx *, const char *name, enum pot_change, char *const *entries, struct err *);
+/*
+ * Published ports, "[[ADDRESS:][HOST]:]PORT[/udp]": host ports are chosen where not given, and reserved now. E_BUSY
+ * naming the pot or process that has one. A running pot gets them at its next start.
+ */
+int pot_set_ports(struct pot_ctx *, const char *name, enum pot_change, char *const *specs, struct err *);
+/* Bits per second to and from the pot; 0: no limit. */
+int pot_set_rates(struct pot_ctx *, const char *name, uint64_t in, uint64_t out, struct err *);
 /* point: "prestart", "poststart", "prestop", "poststop"; file NULL removes. Copied. */
 int pot_set_hook(struct pot_ctx *, const char *name, const char *point, const char *file, struct err *);
 int pot_set_attribute(struct pot_ctx *, const char *name, const char *attr, const char *value, struct err *);

@@ -144,6 +144,34 @@ int run_in_pot(struct cli *, const char *name, struct pot_exec_args *, bool with
 typedef int change_fn(struct pot_ctx *, const char *, enum pot_change, char *const *, struct err *);
 int change_list(struct cli *, const struct args *, const char *value, change_fn *, struct err *) MUST_CHECK;
 
+/* network.c: the options that create and clone share. */
+struct network_args {
+	char **addrs, **bridges, **publish, **names;
+};
+/* Into *in; what it points to is in the other, for network_args_fini. */
+int network_args_get(
+    const struct args *, struct pot_create_args *in, struct network_args *, struct err *) MUST_CHECK;
+void network_args_fini(struct network_args *);
+DEFINE_AUTO_FINI(network_args, struct network_args)
+/* list.c and network.c: bridges as rows or objects. */
+int list_bridges(struct cli *, json_t **list, struct err *) MUST_CHECK;
+/* One of them; E_NOENT. */
+int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
+#define NETWORK_OPTS                                                                                       \
+	{ "network", 'N', "TYPE", 0, "public-bridge, private-bridge, alias, inherit or none" },            \
+	    { "ip", 'i', "ADDRESS", OPT_MANY,                                                              \
+		    "address: auto, ADDRESS, BRIDGE|ADDRESS; alias: [INTERFACE|]ADDRESS/LEN" },            \
+	    { "bridge", 'B', "BRIDGE", OPT_MANY | OPT_BRIDGE, "put it on this bridge" },                   \
+	    { "stack", 'S', "ipv4|ipv6|dual", 0, "network stack" },                                        \
+	    { "dns", 'd', "DNS", 0,                                                                        \
+		    "inherit: the host's name servers; pot: only names of pots; off; custom:FILE" },       \
+	    { "publish", 0, "PORT", OPT_MANY, "publish a port: [ADDRESS:][HOST]:PORT[/tcp|udp]" },         \
+	    { "net-in", 0, "RATE", 0, "limit what it receives, in bits per second: 10m" },                 \
+	    { "net-out", 0, "RATE", 0, "limit what it sends" },                                            \
+	{                                                                                                  \
+		"alias-name", 0, "NAME", OPT_MANY, "a further name by which others on its bridges find it" \
+	}
+
 /* Rows' texts. */
 #define COPY_TEXT                                                                                          \
 	"Copies as cp -a: owner, mode, times, links and attributes stay. Into an existing directory the\n" \
@@ -158,32 +186,54 @@ int change_list(struct cli *, const struct args *, const char *value, change_fn 
 	"pid: process id of its first process as the host sees it, or null\n"      \
 	"started_at: time of the last start, or null\n"                            \
 	"stopped_at: time of the last end, or null\n"                              \
-	"exit_status: status of the last end, or null\n"
-#define JSON_INFO                                                                        \
-	JSON_SUMMARY                                                                     \
-	"id: identity, 16 hexadecimal digits, kept by rename\n"                          \
-	"type: single or multi\n"                                                        \
-	"level: level of a multi pot\n"                                                  \
-	"parent: the pot it was cloned from, or null\n"                                  \
-	"hostname: its host name\n"                                                      \
-	"dns: inherit, off or custom\n"                                                  \
-	"stack: ipv4, ipv6 or dual\n"                                                    \
-	"storage: zfs, btrfs or overlay\n"                                               \
-	"root_fs: where its files are, for people\n"                                     \
-	"created_at: when it was made\n"                                                 \
-	"command: the command that start runs, or null\n"                                \
-	"cgroup: its control group while running, or null\n"                             \
-	"isolation: namespaces, separated by blanks\n"                                   \
-	"runs: how often it was started\n"                                               \
-	"last_exit: null, or the last end: status, signal, time, reason\n"               \
-	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"        \
-	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n" \
-	"quota_bytes: quota, or null\n"                                                  \
-	"env: array of NAME=value\n"                                                     \
-	"hosts: array of host entries\n"                                                 \
-	"hooks: array of the hooks that are set\n"                                       \
-	"mounts: array of objects with source, target, read_only\n"                      \
-	"attributes: object of attribute and value\n"                                    \
-	"snapshots: array of objects with tag, created_at, size\n"
+	"exit_status: status of the last end, or null\n"                           \
+	"ip: array of its addresses\n"                                             \
+	"ports: array of its published ports as --publish takes them (the first of very many)\n"
+#define JSON_INFO                                                                         \
+	JSON_SUMMARY                                                                      \
+	"id: identity, 16 hexadecimal digits, kept by rename\n"                           \
+	"type: single or multi\n"                                                         \
+	"level: level of a multi pot\n"                                                   \
+	"parent: the pot it was cloned from, or null\n"                                   \
+	"hostname: its host name\n"                                                       \
+	"dns: inherit, off or custom\n"                                                   \
+	"stack: ipv4, ipv6 or dual\n"                                                     \
+	"storage: zfs, btrfs or overlay\n"                                                \
+	"root_fs: where its files are, for people\n"                                      \
+	"created_at: when it was made\n"                                                  \
+	"command: the command that start runs, or null\n"                                 \
+	"cgroup: its control group while running, or null\n"                              \
+	"isolation: namespaces, separated by blanks\n"                                    \
+	"runs: how often it was started\n"                                                \
+	"last_exit: null, or the last end: status, signal, time, reason\n"                \
+	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"         \
+	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n"  \
+	"quota_bytes: quota, or null\n"                                                   \
+	"env: array of NAME=value\n"                                                      \
+	"hosts: array of host entries\n"                                                  \
+	"hooks: array of the hooks that are set\n"                                        \
+	"mounts: array of objects with source, target, read_only\n"                       \
+	"attributes: object of attribute and value\n"                                     \
+	"snapshots: array of objects with tag, created_at, size\n"                        \
+	"addresses: array of objects with bridge (or interface), address\n"               \
+	"bridges: array of its bridges\n"                                                 \
+	"published: array of objects with protocol, address, host_port, pot_port\n"       \
+	"names: array of further names by which others on its bridges find it\n"          \
+	"interfaces: of a running pot: array of objects with name, rx_bytes, tx_bytes,\n" \
+	"rx_packets, tx_packets, rx_errors, tx_errors\n"                                  \
+	"net_in: limit of what it receives in bits per second, or null\n"                 \
+	"net_out: limit of what it sends, or null\n"
+
+/* The keys of a bridge. */
+#define JSON_BRIDGE                                                           \
+	"name: the bridge; public is the one of all pots\n"                   \
+	"interface: its name on the host\n"                                   \
+	"network: its IPv4 range, or null\n"                                  \
+	"gateway: its IPv4 address, or null\n"                                \
+	"network6: its IPv6 range, or null\n"                                 \
+	"gateway6: its IPv6 address, or null\n"                               \
+	"public: true for the bridge of all pots\n"                           \
+	"nat6: true when IPv6 leaves behind NAT66, false when it is routed\n" \
+	"pots: how many pots have an address on it\n"
 
 #endif

@@ -10,13 +10,13 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		.tag = args_value(a, "tag"),
 		.snapshot = args_has(a, "fresh"),
 		.level = -1,
-		.network = args_value(a, "network"),
-		.stack = args_value(a, "stack"),
-		.dns = args_value(a, "dns"),
 		.keep = args_has(a, "keep"),
 	};
+	AUTO_FINI(network_args) struct network_args net = { NULL };
 	int rc = args_exclusive(a, "tag", "fresh", e);
 
+	if (rc == 0)
+		rc = network_args_get(a, &in, &net, e);
 	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
@@ -24,9 +24,7 @@ static const struct opt opts[] = {
 	{ "from-pot", 'P', "POT", OPT_POT | OPT_MUST, "the pot to clone; it may be running, but for -F" },
 	{ "tag", 's', "TAG", 0, "clone this snapshot, not the last" },
 	{ "fresh", 'F', NULL, 0, "take a snapshot now and clone it" },
-	{ "network", 'N', "TYPE", 0, "network type; without it the source's" },
-	{ "stack", 'S', "ipv4|ipv6|dual", 0, "network stack; without it the source's" },
-	{ "dns", 'd', "DNS", 0, "inherit, off or custom:FILE; without it the source's" },
+	NETWORK_OPTS,
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
 };
@@ -37,7 +35,9 @@ const struct cmd cmd_clone = {
 	.summary = "make a pot from another pot",
 	.text =
 	    "Makes a pot from the last snapshot of another one, with its settings. The source must have a\n"
-	    "snapshot, or -F takes one.",
+	    "snapshot, or -F takes one. Network, stack and bridges are the source's unless given; addresses "
+	    "are\n"
+	    "the clone's own, and it publishes the same ports on host ports of its own.",
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT | CMD_NEWPOT,

@@ -19,6 +19,7 @@
 #define OPT_SIGNAL 0x10u
 #define OPT_ATTR 0x20u
 #define OPT_VERB 0x40u
+#define OPT_BRIDGE 0x80u
 /* How it may be used. */
 #define OPT_MANY 0x100u    /* repeatable */
 #define OPT_MUST 0x200u    /* must be given, unless an OPT_SOLO one is */

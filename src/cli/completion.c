@@ -120,6 +120,8 @@ bash_kind(unsigned kind)
 		fputs("_pot_words \"$(_pot_ask list -q)\"", stdout);
 	else if ((kind & OPT_BASE) != 0)
 		fputs("_pot_words \"$(_pot_ask list -b -q)\"", stdout);
+	else if ((kind & OPT_BRIDGE) != 0)
+		fputs("_pot_words \"$(_pot_ask list -B -q)\"", stdout);
 	else if ((kind & OPT_SIGNAL) != 0)
 		fputs("_pot_words \"$(_pot_ask kill -l)\"", stdout);
 	else if ((kind & OPT_ATTR) != 0) {
@@ -225,6 +227,8 @@ zsh_kind(unsigned kind)
 		fputs("_pot_pots", stdout);
 	else if ((kind & OPT_BASE) != 0)
 		fputs("_pot_bases", stdout);
+	else if ((kind & OPT_BRIDGE) != 0)
+		fputs("_pot_bridges", stdout);
 	else if ((kind & OPT_SIGNAL) != 0)
 		fputs("_pot_signals", stdout);
 	else if ((kind & OPT_VERB) != 0)
@@ -281,6 +285,7 @@ static const char zsh_head[] =
     "# Completion of pot(8) for zsh: pot completion zsh > a directory of $fpath/_pot\n"
     "_pot_pots() { compadd -- ${(f)\"$(command pot list -q 2>/dev/null)\"} }\n"
     "_pot_bases() { compadd -- ${(f)\"$(command pot list -b -q 2>/dev/null)\"} }\n"
+    "_pot_bridges() { compadd -- ${(f)\"$(command pot list -B -q 2>/dev/null)\"} }\n"
     "_pot_signals() { compadd -- ${(f)\"$(command pot kill -l 2>/dev/null)\"} }\n";
 
 static void
@@ -343,6 +348,8 @@ fish_kind(unsigned kind)
 		fputs(" -a '(command pot list -q 2>/dev/null)'", stdout);
 	else if ((kind & OPT_BASE) != 0)
 		fputs(" -a '(command pot list -b -q 2>/dev/null)'", stdout);
+	else if ((kind & OPT_BRIDGE) != 0)
+		fputs(" -a '(command pot list -B -q 2>/dev/null)'", stdout);
 	else if ((kind & OPT_SIGNAL) != 0)
 		fputs(" -a '(command pot kill -l 2>/dev/null)'", stdout);
 	else if ((kind & (OPT_ATTR | OPT_VERB)) != 0) {

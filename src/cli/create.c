@@ -12,12 +12,10 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		.snapshot = args_has(a, "fresh"),
 		.type = args_value(a, "type"),
 		.level = -1,
-		.network = args_value(a, "network"),
-		.stack = args_value(a, "stack"),
-		.dns = args_value(a, "dns"),
 		.command = args_value(a, "cmd"),
 		.keep = args_has(a, "keep"),
 	};
+	AUTO_FINI(network_args) struct network_args net = { NULL };
 	const char *level = args_value(a, "level");
 	uint64_t n;
 	int rc = args_exclusive(a, "base", "from-pot", e);
@@ -36,7 +34,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 			return rc;
 		in.level = (int)n;
 	}
-	return pot_create(cli->ctx, &in, e);
+	rc = network_args_get(a, &in, &net, e);
+	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
 static const struct opt opts[] = {
@@ -46,9 +45,7 @@ static const struct opt opts[] = {
 	{ "fresh", 'F', NULL, 0, "with -P: take a snapshot now" },
 	{ "type", 't', "single|multi", 0, "recorded for classic tools; every pot is copy-on-write" },
 	{ "level", 'l', "LEVEL", 0, "level of a multi pot: 0, 1 or 2" },
-	{ "network", 'N', "TYPE", 0, "inherit: the host's network; none: only a loopback of its own" },
-	{ "stack", 'S', "ipv4|ipv6|dual", 0, "network stack" },
-	{ "dns", 'd', "DNS", 0, "inherit: the host's resolv.conf; off: the pot's own; custom:FILE" },
+	NETWORK_OPTS,
 	{ "cmd", 'c', "COMMAND", 0, "the command to start, as with set-cmd" },
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
@@ -60,11 +57,15 @@ const struct cmd cmd_create = {
 	.summary = "make a pot",
 	.text =
 	    "Makes a pot from a base or from a snapshot of another pot, as a copy-on-write clone: it costs\n"
-	    "the same for any size. When something fails nothing is left, unless -k is given.",
+	    "the same for any size. When something fails nothing is left, unless -k is given.\n"
+	    "Its network is the public bridge, behind NAT, unless -N or -B says otherwise. Addresses and "
+	    "ports\n"
+	    "stay the pot's until it is destroyed. With -i BRIDGE|ADDRESS a pot on several bridges gets "
+	    "each.",
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT | CMD_NEWPOT,
 	.opts = opts,
-	.example = "pot create -p web -b bookworm -c 'sleep infinity'",
+	.example = "pot create -p web -b bookworm --publish 8080:80 -c 'nginx -g \"daemon off;\"'",
 	.run = run,
 };

@@ -29,6 +29,55 @@ field_time(const char *key, int64_t ns)
 }
 
 static void
+show_strings(const char *head, const char *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		field(i == 0 ? head : "", "%s", v[i]);
+}
+
+static void
+show_ports(const struct pot_info *in)
+{
+	for (size_t i = 0; i < in->nports; i++) {
+		const struct pot_port *p = &in->ports[i];
+		const char *six = strchr(p->address, ':') != NULL ? "[" : "";
+
+		field(i == 0 ? "ports" : "", "%s%s%s%s%u -> %u/%s", six, p->address, *six != '\0' ? "]" : "",
+		    p->address[0] != '\0' ? ":" : "", p->host, p->pot, p->protocol);
+	}
+}
+
+static void
+show_network(const struct pot_info *in)
+{
+	bool bridged = in->nbridges > 0;
+
+	for (size_t i = 0; i < in->naddresses; i++) {
+		const struct pot_address *a = &in->addresses[i];
+
+		field(i == 0 ? "ip" : "", "%s%s%s", a->address,
+		    a->where[0] == '\0' || (bridged && in->nbridges == 1) ? "" : " on ",
+		    bridged && in->nbridges == 1 ? "" : a->where);
+	}
+	show_strings("bridge", in->bridges, in->nbridges);
+	if (bridged)
+		field("stack", "%s", in->stack);
+	show_strings("names", in->names, in->nnames);
+	show_ports(in);
+	if (in->net_in != 0)
+		field("net in", "%llu bit/s at most", (unsigned long long)in->net_in);
+	if (in->net_out != 0)
+		field("net out", "%llu bit/s at most", (unsigned long long)in->net_out);
+	for (size_t i = 0; i < in->ninterfaces; i++) {
+		char rx[TEXT_SIZE_LEN], tx[TEXT_SIZE_LEN];
+
+		text_size_print(in->interfaces[i].rx_bytes, rx);
+		text_size_print(in->interfaces[i].tx_bytes, tx);
+		field(in->interfaces[i].name, "%s received, %s sent", rx, tx);
+	}
+}
+
+static void
 show_what(const struct pot_info *in)
 {
 	field("pot name", "%s", in->summary.name);
@@ -40,6 +89,7 @@ show_what(const struct pot_info *in)
 		field("base pot", "%s", in->parent);
 	field("hostname", "%s", in->hostname);
 	field("network_type", "%s", in->summary.network);
+	show_network(in);
 	field("dns", "%s", in->dns);
 	field("command", "%s", in->command[0] != '\0' ? in->command : "-");
 	field("storage", "%s", in->root_fs[0] != '\0' ? in->root_fs : in->storage);
@@ -67,13 +117,6 @@ show_life(const struct pot_info *in)
 		field("isolation", "%s", in->isolation);
 	if (in->cgroup[0] != '\0')
 		field("cgroup", "%s", in->cgroup);
-}
-
-static void
-show_strings(const char *head, const char *const *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		field(i == 0 ? head : "", "%s", v[i]);
 }
 
 static void
@@ -148,9 +191,24 @@ put_export(const char *name, const char *value, struct err *e)
 	return rc;
 }
 
+/* The sign tells the family: IPv6 never is without a colon, IPv4 never without a dot. */
+static const char *
+first_address(const struct pot_info *in, char sign)
+{
+	for (size_t i = 0; i < in->naddresses; i++)
+		if (strchr(in->addresses[i].address, sign) != NULL)
+			return in->addresses[i].address;
+	return "";
+}
+
 static int
 show_exports(const struct pot_info *in, struct err *e)
 {
+	static const struct {
+		const char *name;
+		char sign;
+	} families[] = { { "_POT_IP", '.' }, { "_POT_IP6", ':' } };
+	AUTO_FINI(buf) struct buf bridges = BUF_INIT(4096);
 	char pid[16];
 	int rc;
 
@@ -159,6 +217,14 @@ show_exports(const struct pot_info *in, struct err *e)
 		rc = put_export("_POT_STATE", pot_state_name(in->summary.state), e);
 	if (rc == 0)
 		rc = put_export("_POT_NETWORK", in->summary.network, e);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(families); i++)
+		rc = put_export(families[i].name, first_address(in, families[i].sign), e);
+	for (size_t i = 0; i < in->nbridges; i++)
+		buf_fmt(&bridges, "%s%s", i > 0 ? " " : "", in->bridges[i]);
+	if (rc == 0)
+		rc = put_export("_POT_BRIDGE", buf_cstr(&bridges), e);
+	if (rc == 0)
+		rc = put_export("_POT_PORTS", in->summary.ports, e);
 	if (rc == 0 && in->summary.pid > 0) {
 		snprintf(pid, sizeof(pid), "%d", (int)in->summary.pid);
 		rc = put_export("_POT_PID", pid, e);
@@ -192,6 +258,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	bool sizes = cli->verbose > 0;
 	int rc;
 
+	if (args_value(a, "bridge") != NULL)
+		return show_bridge(cli, args_value(a, "bridge"), e);
 	rc = args_exclusive(a, "env", "snapshots", e);
 	if (rc == 0)
 		rc = args_exclusive(a, "env", "running", e);
@@ -214,6 +282,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 static const struct opt opts[] = {
 	{ "running", 'r', NULL, 0, "show nothing: status 0 when it runs, 1 when not" },
 	{ "env", 'E', NULL, 0, "as lines for a shell: export NAME=value" },
+	{ "bridge", 'B', "BRIDGE", OPT_BRIDGE | OPT_NOPOT, "show a bridge and its addresses, not a pot" },
 	{ "snapshots", 's', NULL, 0, "its snapshots with time and size; with -q only the tags" },
 	OPT_END,
 };

@@ -34,14 +34,35 @@ js_time(int64_t ns)
 	return json_string(text);
 }
 
+/* The words of a list for people. */
+static json_t *
+js_words(const char *text, const char *between)
+{
+	json_t *list = json_array();
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, between);
+
+		if (n > 0 && text[0] != '\xe2') /* "…" says that there are more */
+			json_array_append_new(list, json_stringn(text, n));
+		text += n;
+		text += strspn(text, between);
+	}
+	return list;
+}
+
 json_t *
 js_summary(const struct pot_summary *s)
 {
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", js_string(s->name), "state",
+	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", js_string(s->name), "state",
 	    pot_state_name(s->state), "base", js_string(s->base), "network", js_string(s->network), "pid",
 	    s->pid > 0 ? json_integer(s->pid) : json_null(), "started_at", js_time(s->started_ns),
 	    "stopped_at", js_time(s->stopped_ns), "exit_status",
 	    s->status >= 0 ? json_integer(s->status) : json_null());
+
+	json_object_set_new(o, "ip", js_words(s->ip, " "));
+	json_object_set_new(o, "ports", js_words(s->ports, ", "));
+	return o;
 }
 
 json_t *
@@ -102,6 +123,50 @@ add_sizes(json_t *o, const struct pot_info *in, bool sizes)
 	    sizes && in->quota_bytes > 0 ? json_integer((json_int_t)in->quota_bytes) : json_null());
 }
 
+static json_t *
+js_rate(uint64_t bps)
+{
+	return bps == 0 ? json_null() : json_integer((json_int_t)bps);
+}
+
+static void
+add_network(json_t *o, const struct pot_info *in)
+{
+	json_t *addresses = json_array(), *ports = json_array(), *interfaces = json_array();
+
+	for (size_t i = 0; i < in->naddresses; i++) {
+		const struct pot_address *a = &in->addresses[i];
+
+		json_array_append_new(addresses,
+		    json_pack("{s:o, s:s}", in->nbridges > 0 ? "bridge" : "interface",
+			js_string(a->where[0] != '\0' ? a->where : NULL), "address", a->address));
+	}
+	for (size_t i = 0; i < in->nports; i++) {
+		const struct pot_port *p = &in->ports[i];
+
+		json_array_append_new(ports,
+		    json_pack("{s:s, s:o, s:i, s:i}", "protocol", p->protocol, "address",
+			js_string(p->address[0] != '\0' ? p->address : NULL), "host_port", (int)p->host,
+			"pot_port", (int)p->pot));
+	}
+	for (size_t i = 0; i < in->ninterfaces; i++) {
+		const struct pot_interface *f = &in->interfaces[i];
+
+		json_array_append_new(interfaces,
+		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", f->name, "rx_bytes",
+			(json_int_t)f->rx_bytes, "tx_bytes", (json_int_t)f->tx_bytes, "rx_packets",
+			(json_int_t)f->rx_packets, "tx_packets", (json_int_t)f->tx_packets, "rx_errors",
+			(json_int_t)f->rx_errors, "tx_errors", (json_int_t)f->tx_errors));
+	}
+	json_object_set_new(o, "addresses", addresses);
+	json_object_set_new(o, "bridges", js_strings(in->bridges, in->nbridges));
+	json_object_set_new(o, "published", ports);
+	json_object_set_new(o, "names", js_strings(in->names, in->nnames));
+	json_object_set_new(o, "interfaces", interfaces);
+	json_object_set_new(o, "net_in", js_rate(in->net_in));
+	json_object_set_new(o, "net_out", js_rate(in->net_out));
+}
+
 json_t *
 js_info(const struct pot_info *in, bool sizes)
 {
@@ -127,6 +192,7 @@ js_info(const struct pot_info *in, bool sizes)
 	json_object_set_new(o, "last_exit", js_exit(&in->last));
 	add_sizes(o, in, sizes);
 	add_lists(o, in);
+	add_network(o, in);
 	return o;
 }
 

@@ -98,42 +98,52 @@ list_bases(struct cli *cli, json_t **list, struct err *e)
 static int
 list_all(struct cli *cli, struct err *e)
 {
-	json_t *bases = NULL, *pots = NULL;
+	json_t *bases = NULL, *pots = NULL, *bridges = NULL;
 	int rc = list_bases(cli, cli->json ? &bases : NULL, e);
 
 	if (rc == 0 && !cli->json)
 		putchar('\n');
 	if (rc == 0)
 		rc = list_pots(cli, cli->json ? &pots : NULL, e);
+	if (rc == 0 && !cli->json)
+		putchar('\n');
+	if (rc == 0)
+		rc = list_bridges(cli, cli->json ? &bridges : NULL, e);
 	if (rc == 0 && cli->json)
-		return js_print(json_pack("{s:o, s:o}", "bases", bases, "pots", pots), e);
+		return js_print(
+		    json_pack("{s:o, s:o, s:o}", "bases", bases, "pots", pots, "bridges", bridges), e);
 	if (bases != NULL)
 		json_decref(bases);
+	if (pots != NULL)
+		json_decref(pots);
 	return rc;
 }
 
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
-	int rc = args_exclusive(a, "pots", "bases", e);
+	static const char *const kinds[] = { "pots", "bases", "bridges", "all" };
+	int rc = 0;
 
-	if (rc == 0)
-		rc = args_exclusive(a, "all", "pots", e);
-	if (rc == 0)
-		rc = args_exclusive(a, "all", "bases", e);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (size_t k = 0; k < i && rc == 0; k++)
+			rc = args_exclusive(a, kinds[k], kinds[i], e);
 	if (rc == 0 && !cli->json)
 		rc = args_exclusive(a, "all", "quiet", e);
 	if (rc != 0)
 		return rc;
 	if (args_has(a, "all"))
 		return list_all(cli, e);
+	if (args_has(a, "bridges"))
+		return list_bridges(cli, NULL, e);
 	return args_has(a, "bases") ? list_bases(cli, NULL, e) : list_pots(cli, NULL, e);
 }
 
 static const struct opt opts[] = {
 	{ "pots", 'p', NULL, 0, "pots (what it shows without an option)" },
 	{ "bases", 'b', NULL, 0, "bases; with -v their sizes too" },
-	{ "all", 'a', NULL, 0, "bases and pots" },
+	{ "bridges", 'B', NULL, 0, "bridges" },
+	{ "all", 'a', NULL, 0, "bases, pots and bridges" },
 	OPT_END,
 };
 
@@ -141,8 +151,8 @@ const struct cmd cmd_list = {
 	.name = "list",
 	.aliases = { "ls" },
 	.group = "Looking",
-	.summary = "list pots and bases",
-	.text = "Lists all pots, or bases. With -q only names, one a line.",
+	.summary = "list pots, bases and bridges",
+	.text = "Lists all pots, bases or bridges. With -q only names, one a line.",
 	.args = "",
 	.flags = CMD_JSON,
 	.opts = opts,
@@ -152,6 +162,7 @@ const struct cmd cmd_list = {
 			     "created_at: of a base: when it was made\n"
 			     "size: of a base, with -v: its size, else null\n"
 			     "pots: of a base: how many pots use it; with -a: the array of pots\n"
-			     "bases: with -a: the array of bases\n",
+			     "bases: with -a: the array of bases\n"
+			     "bridges: with -a: the array of bridges, objects as of pot network ls\n",
 	.run = run,
 };

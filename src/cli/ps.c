@@ -34,6 +34,8 @@ row(struct look *l, const struct pot_summary *s)
 			table_add(&l->table, "-");
 	}
 	table_add(&l->table, s->network);
+	table_add(&l->table, s->ip[0] != '\0' ? s->ip : "-");
+	table_add(&l->table, s->ports[0] != '\0' ? s->ports : "-");
 	table_add(&l->table, s->base);
 }
 
@@ -59,8 +61,9 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	struct look l = { .cli = cli, .all = args_has(a, "all"), .list = cli->json ? json_array() : NULL };
 	int rc;
 
-	table_init(
-	    &l.table, l.all ? "NAME STATE -PID UP -STATUS NETWORK BASE" : "NAME STATE -PID UP NETWORK BASE");
+	table_init(&l.table,
+	    l.all ? "NAME STATE -PID UP -STATUS NETWORK IP PORTS BASE"
+		  : "NAME STATE -PID UP NETWORK IP PORTS BASE");
 	rc = pot_list(cli->ctx, each, &l, e);
 	if (rc == 0 && cli->json)
 		rc = js_print(take_ptr(l.list), e);
@@ -82,7 +85,8 @@ const struct cmd cmd_ps = {
 	.group = "Looking",
 	.summary = "show running pots",
 	.text =
-	    "Lists the pots that run, with the process id of their first process and how long they are up.\n"
+	    "Lists the pots that run, with the process id of their first process and how long they are up,\n"
+	    "their addresses and published ports (HOST:PORT).\n"
 	    "With -a all pots and the status of their last end. With -q only names.",
 	.args = "",
 	.flags = CMD_JSON,

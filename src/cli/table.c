@@ -7,6 +7,7 @@
 	X(create) X(clone) X(rename) X(destroy) X(prune)                                  \
 	X(start) X(stop) X(restart) X(kill) X(pause) X(unpause) X(wait) X(exec) X(term)   \
 	X(ps) X(list) X(info) X(inspect) X(show) X(top) X(logs) X(last_run_stats)         \
+	X(network) X(create_private_bridge) X(export_ports) X(vnet_start)                 \
 	X(snapshot) X(rollback) X(purge_snapshots)                                        \
 	X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)  \
 	X(copy_in) X(copy_out) X(cp) X(mount_in) X(mount_out)                             \

@@ -51,7 +51,9 @@ epot_remove(struct epot *p, struct err *e)
 	if (rc < 0)
 		return err_wrap(e, "cannot remove %s", p->name);
 	fault_point("remove.storage");
-	return epot_remove_dir(p, e);
+	rc = epot_net_release(p, e);
+	fault_point("remove.leases");
+	return rc < 0 ? rc : epot_remove_dir(p, e);
 }
 
 /* Serialises the choice of names: creators share it, a rename holds it alone. */
@@ -231,19 +233,31 @@ own_hostname(const struct epot *p, char out[static 65], struct err *e)
 	return 0;
 }
 
+/* NULL: the source's. */
+static const char *
+network_of(const struct epot *p, const struct pot_create_args *a)
+{
+	bool on_private = false;
+
+	if (a->network != NULL)
+		return a->network;
+	if (a->from_pot != NULL && network_is_bridged(potconf_get(&p->conf, PC_NETWORK, "")))
+		return NULL;
+	for (const char *const *b = a->bridges; b != NULL && *b != NULL; b++)
+		on_private = on_private || strcmp(*b, "public") != 0;
+	if (on_private)
+		return "private-bridge";
+	return a->from_pot == NULL ? "public-bridge" : NULL;
+}
+
 static int
 fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
 {
-	unsigned long long id;
-	char text[TEXT_TIME_LEN], hex[17], level[12], host[65];
-	int rc;
+	char text[TEXT_TIME_LEN], level[12], host[65];
+	int rc = own_hostname(p, host, e);
 
-	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-		return err_sys(e, "cannot get random bytes");
-	rc = own_hostname(p, host, e);
 	if (rc < 0)
 		return rc;
-	snprintf(hex, sizeof(hex), "%016llx", id);
 	snprintf(level, sizeof(level), "%d", a->level >= 0 ? a->level : 0);
 	text_time_print(text_now_ns(), false, text);
 	if (a->from_pot != NULL)
@@ -252,7 +266,7 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 		const char *key, *value;
 	} rows[] = {
 		{ PC_VERSION, POTCONF_VERSION },
-		{ PC_ID, hex },
+		{ PC_ID, p->state.rec.id },
 		{ PC_BASE, s->base },
 		{ PC_PARENT, a->from_pot },
 		{ PC_TYPE,
@@ -261,10 +275,7 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 					      : "single" },
 		{ PC_LEVEL, a->level >= 0 || a->from_pot == NULL ? level : NULL },
 		{ PC_HOSTNAME, host },
-		{ PC_NETWORK,
-		    a->network != NULL        ? a->network
-			: a->from_pot != NULL ? NULL
-					      : "inherit" },
+		{ PC_NETWORK, network_of(p, a) },
 		{ PC_STACK,
 		    a->stack != NULL          ? a->stack
 			: a->from_pot != NULL ? NULL
@@ -278,7 +289,8 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 	if (rc == 0 && (a->dns != NULL || a->from_pot == NULL))
 		rc = set_dns(p, a->dns != NULL ? a->dns : "inherit", e);
 	p->conf_loaded = rc == 0;
-	return rc;
+	fault_point("create.leasing");
+	return rc < 0 ? rc : epot_net_create(p, a, e);
 }
 
 /* The first record: from here on a killed creation is undone by whoever comes next. */
@@ -288,12 +300,19 @@ begin_create(struct epot *p, const struct source *s, struct err *e)
 	struct state_rec r = {
 		.state = POT_CREATED, .op = OP_CREATE, .status = -1, .created_ns = text_now_ns()
 	};
+	unsigned long long id;
 	int rc = stor_exists(p->eng->stor, epot_fs(p), e);
 
+	if (rc == 0 && getrandom(&id, sizeof(id), 0) != sizeof(id))
+		rc = err_sys(e, "cannot get random bytes");
 	if (rc == 1) {
 		err_set(e, E_EXIST, "the storage still holds something under the name %s", p->name);
 		return err_hint(e, "pot prune repairs what was interrupted");
 	}
+	if (rc < 0)
+		return rc;
+	/* What is given to it is found by this, however its making ends. */
+	snprintf(r.id, sizeof(r.id), "%016llx", id);
 	snprintf(r.base, sizeof(r.base), "%.*s", (int)sizeof(r.base) - 1, s->base);
 	if (rc == 0)
 		rc = state_create(&p->state, p->dir_fd, &r, e);
@@ -323,6 +342,7 @@ fill(struct epot *p, const struct pot_create_args *a, const struct source *s, st
 	if (rc < 0)
 		return rc;
 	snprintf(r->network, sizeof(r->network), "%s", potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	epot_net_texts(p);
 	r->op = OP_NONE;
 	return state_write(&p->state, true, e);
 }
@@ -549,5 +569,7 @@ eng_prune(struct eng *g, const struct pot_prune_args *args, pot_name_fn *fn, voi
 
 	if (rc == 0 && !args->dry_run)
 		rc = eng_base_recover(g, e);
-	return rc < 0 ? rc : epot_each(g, prune_one, &pr, e);
+	if (rc == 0)
+		rc = epot_each(g, prune_one, &pr, e);
+	return rc < 0 || args->dry_run ? rc : eng_net_reclaim(g, e);
 }

@@ -136,6 +136,34 @@ check_node(struct doctor *d)
 }
 
 static int
+tell_network(void *arg, int severity, const char *check, const char *text, const char *remedy)
+{
+	struct doctor *d = arg;
+	char name[96];
+
+	snprintf(name, sizeof(name), "network: %.80s", check);
+	tell(d, (enum pot_severity)severity, name, text, remedy);
+	return d->stopped;
+}
+
+/* What somebody else took away is brought back first: what is told then is what could not be. */
+static void
+check_network(struct doctor *d)
+{
+	struct err own = ERR_INIT;
+	int rc = geteuid() == 0 ? eng_net_repair(d->g, &own) : eng_need_net(d->g, &own);
+
+	if (rc == 1)
+		tell(d, POT_WARN, "network: repair",
+		    "rules or links of pots had been taken away by somebody; they are back",
+		    "find what flushes the host's nftables rules, and let it spare the tables named pot-…");
+	if (rc >= 0)
+		rc = net_check(d->g->net, tell_network, d, &own);
+	if (rc < 0)
+		tell(d, POT_FAIL, "network", own.msg, own.hint);
+}
+
+static int
 check_pot(void *arg, const char *name, struct err *e)
 {
 	struct doctor *d = arg;
@@ -168,6 +196,8 @@ eng_doctor(struct eng *g, pot_finding_fn *fn, void *arg, struct err *e)
 	check_kernel(&d);
 	check_storages(&d);
 	check_programs(&d);
+	if (g->pots_fd >= 0)
+		check_network(&d);
 	if (g->pots_fd >= 0)
 		rc = epot_each(g, check_pot, &d, e);
 	return rc < 0 ? rc : d.worst;

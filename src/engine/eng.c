@@ -129,6 +129,7 @@ eng_close(struct eng *g)
 	if (g == NULL)
 		return;
 	stor_close(g->stor);
+	net_close(g->net);
 	config_free(g->conf);
 	kv_fini(&g->node);
 	fd_close(g->root_fd);
@@ -169,7 +170,8 @@ eng_need_storage(struct eng *g, struct err *e)
 
 /* A program of pot: beside the running one (a build's directory), else where it is installed. */
 static int
-find_program(const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
+find_program(
+    const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
 {
 	const char *slash = strrchr(self, '/');
 	int rc;

@@ -15,6 +15,7 @@
 #include "engine/state.h"
 #include "model/config.h"
 #include "model/potconf.h"
+#include "network/network.h"
 #include "storage/storage.h"
 
 /* An opened installation. */
@@ -27,9 +28,10 @@ struct eng {
 	struct config *conf;
 	struct kv node;    /* ROOT/node, empty before init */
 	struct stor *stor; /* opened by eng_need_storage */
+	struct net *net;   /* opened by eng_need_net */
 	struct pot_events events;
 	const volatile bool *cancel;
-	char self[PATH_MAX];                   /* the pot program, for the shim's clean-up */
+	char self[PATH_MAX]; /* the pot program, for the shim's clean-up */
 	char shim[PATH_MAX];
 };
 
@@ -38,6 +40,7 @@ void eng_close(struct eng *);
 /* E_STATE with "run pot init" when there is no node. */
 int eng_need_node(struct eng *, struct err *) MUST_CHECK;
 int eng_need_storage(struct eng *, struct err *) MUST_CHECK;
+int eng_need_net(struct eng *, struct err *) MUST_CHECK;
 /* Finds what a start needs: self and shim. */
 int eng_need_programs(struct eng *, struct err *) MUST_CHECK;
 int eng_find_unpack(char out[static PATH_MAX], struct err *) MUST_CHECK;
@@ -107,6 +110,23 @@ int eng_get_attribute(
     struct eng *, const char *name, const char *attr, char **value, struct err *) MUST_CHECK;
 int eng_mount_in(struct eng *, const char *name, const struct pot_mount *, struct err *) MUST_CHECK;
 int eng_mount_out(struct eng *, const char *name, const char *target, struct err *) MUST_CHECK;
+
+int eng_set_rates(struct eng *, const char *name, uint64_t in, uint64_t out, struct err *) MUST_CHECK;
+
+/* publish.c */
+int eng_set_ports(struct eng *, const char *name, enum pot_change, char *const *, struct err *) MUST_CHECK;
+
+/* bridges.c */
+int eng_net_init(
+    struct eng *, const struct pot_init_args *, struct pot_init_report *, struct err *) MUST_CHECK;
+int eng_bridge_create(struct eng *, const char *name, unsigned hosts, struct err *) MUST_CHECK;
+int eng_bridge_destroy(struct eng *, const char *name, struct err *) MUST_CHECK;
+int eng_bridge_list(struct eng *, pot_bridge_fn *, void *, struct err *) MUST_CHECK;
+int eng_bridge_up(struct eng *, const char *name, struct err *) MUST_CHECK;
+/* Brings back for all running pots what somebody else took away: 1 there was something, 0 not. */
+int eng_net_repair(struct eng *, struct err *) MUST_CHECK;
+/* Gives back what pots that are no more have. */
+int eng_net_reclaim(struct eng *, struct err *) MUST_CHECK;
 
 /* copy.c */
 int eng_copy_in(struct eng *, const char *name, const char *host_src, const char *dst, unsigned flags,

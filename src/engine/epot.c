@@ -151,12 +151,19 @@ rebuild_state(struct epot *p, struct err *e)
 		return rc;
 	snprintf(r.base, sizeof(r.base), "%s", potconf_get(&p->conf, PC_BASE, ""));
 	snprintf(r.network, sizeof(r.network), "%s", potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	snprintf(r.id, sizeof(r.id), "%s", potconf_get(&p->conf, PC_ID, ""));
+	/* Whatever it was: the network of a run is the one thing that does not end with its processes. */
+	if (network_is_bridged(r.network) || strcmp(r.network, "alias") == 0)
+		r.steps = 1u << STEP_NETWORK;
 	snprintf(r.reason, sizeof(r.reason), "the state file was damaged and has been made anew");
 	state_fini(&p->state);
 	if (unlinkat(p->dir_fd, "state", 0) != 0 && errno != ENOENT)
 		return err_sys(e, "cannot remove the damaged state of %s", p->name);
 	event_warn(&p->eng->events, "pot %s: %s", p->name, r.reason);
-	return state_create(&p->state, p->dir_fd, &r, e);
+	rc = state_create(&p->state, p->dir_fd, &r, e);
+	if (rc == 0)
+		epot_net_texts(p);
+	return rc;
 }
 
 /* A pause that was not told did not happen; an unpause did. */
@@ -187,7 +194,8 @@ static int
 reconcile_op(struct epot *p, struct err *e)
 {
 	struct state_rec *r = &p->state.rec;
-	int rc = r->op == OP_FREEZE || r->op == OP_MOUNT ? 0 : eng_need_storage(p->eng, e);
+	bool stored = r->op != OP_FREEZE && r->op != OP_MOUNT && r->op != OP_PORTS;
+	int rc = stored ? eng_need_storage(p->eng, e) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -207,6 +215,11 @@ reconcile_op(struct epot *p, struct err *e)
 		break;
 	case OP_STORAGE:
 		rc = stor_recover(p->eng->stor, epot_fs(p), e);
+		break;
+	case OP_PORTS:
+		rc = epot_ports_settle(p, e);
+		if (rc == 0)
+			epot_net_texts(p);
 		break;
 	default:
 		return err_set(

@@ -7,6 +7,7 @@
 #define ENGINE_EPOT_H
 
 #include "engine/engine.h"
+#include "model/port.h"
 
 struct epot {
 	struct eng *eng;
@@ -76,11 +77,53 @@ enum step_id {
 	STEP_FILES, /* pots/NAME/etc */
 	STEP_CGROUP,
 	STEP_PROCESS,
+	STEP_NETWORK, /* also of names, whose file is made with STEP_FILES */
 	STEP_COUNT
 };
 
 /* stop.c: ends a locked, active pot; locked, ended and cleaned up afterwards. timeout -1: the pot's own. */
 int epot_end(struct epot *, int64_t timeout_ms, struct err *) MUST_CHECK;
+
+/* network.c: the network of a pot. */
+struct epot_net {
+	struct net_spec spec; /* points into the rest */
+	struct port_map *ports;
+	struct strv names;
+};
+#define EPOT_NET_INIT                   \
+	{                               \
+		.names = STRV_INIT(256) \
+	}
+void epot_net_fini(struct epot_net *);
+DEFINE_AUTO_FINI(epot_net, struct epot_net)
+/* Does a pot with this type of network have a namespace of its own / links to bridges? */
+bool network_is_own(const char *network);
+bool network_is_bridged(const char *network);
+/* Names of its bridges, eth0's first. */
+int epot_bridges(const struct epot *, struct strv *, struct err *) MUST_CHECK;
+/* "[WHERE|]ADDRESS[/LEN]" taken apart; where "" when it is not there. */
+int network_address(const char *text, char where[static 64], struct ip_prefix *, struct err *) MUST_CHECK;
+/* As pot.conf and the leases say it; running: with the ports that it was started with. */
+int epot_net_get(struct epot *, struct epot_net *, bool running, struct err *) MUST_CHECK;
+/* Into a new pot's pot.conf what was asked for, and what of it was then given. */
+int epot_net_create(struct epot *, const struct pot_create_args *, struct err *) MUST_CHECK;
+int epot_net_up(struct epot *, struct err *) MUST_CHECK;
+int epot_net_down(struct epot *, struct err *) MUST_CHECK;
+/* Addresses and ports of a pot that ceases to be. */
+int epot_net_release(struct epot *, struct err *) MUST_CHECK;
+
+/* publish.c: ports. *v has room for PORT_MAPS_MAX. */
+int epot_ports_new(struct port_map **v, struct err *) MUST_CHECK;
+int epot_ports_get(const struct epot *, struct port_map *v, size_t *n, struct err *) MUST_CHECK;
+/* Chooses and reserves; into pot.conf. */
+int epot_ports_set(struct epot *, struct port_map *v, size_t n, struct err *) MUST_CHECK;
+/* The ports that a run was started with: pots/NAME/etc/published. */
+int epot_ports_record(struct epot *, const struct port_map *v, size_t n, struct err *) MUST_CHECK;
+int epot_ports_recorded(const struct epot *, struct port_map *v, size_t *n, struct err *) MUST_CHECK;
+/* Gives back what neither pot.conf nor the record lists: after a run, or an interrupted change. */
+int epot_ports_settle(struct epot *, struct err *) MUST_CHECK;
+/* ip and ports of the state, from pot.conf. */
+void epot_net_texts(struct epot *);
 
 /* hooks.c */
 enum hook_point { HOOK_PRESTART, HOOK_POSTSTART, HOOK_PRESTOP, HOOK_POSTSTOP, HOOK_COUNT };
@@ -88,7 +131,7 @@ extern const char *const hook_names[HOOK_COUNT];
 bool hook_is_set(const struct epot *, enum hook_point);
 /*
  * Runs the hook of this point, if there is one, with the pot's facts in its environment
- * (_POT_NAME, _POT_HOOK, _POT_STATE, _POT_ROOT, _POT_IP, _POT_EXIT_STATUS); E_TIMEOUT after hook_timeout.
+ * (_POT_NAME, _POT_HOOK, _POT_STATE, _POT_ROOT, _POT_IP, _POT_IP6, _POT_BRIDGE, _POT_PORTS, _POT_EXIT_STATUS); E_TIMEOUT after hook_timeout.
  */
 int hook_run(struct epot *, enum hook_point, struct err *) MUST_CHECK;
 /* file NULL removes (absent is fine). */
@@ -97,6 +140,7 @@ int hook_set(struct epot *, enum hook_point, const char *file, struct err *) MUS
 int hook_find(const char *name, struct err *) MUST_CHECK;
 
 /* etc.c: hosts, hostname and resolv.conf below pots/NAME/etc, as detached mounts. */
+#define ETC_DIR "etc"
 #define ETC_FILES 3
 struct etc_files {
 	struct iso_mount m[ETC_FILES];

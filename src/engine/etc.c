@@ -13,7 +13,6 @@
 #include "base/auto.h"
 #include "base/file.h"
 
-#define ETC_DIR "etc"
 #define ETC_FILE_MAX (1024 * 1024)
 
 static int
@@ -37,7 +36,8 @@ make_hosts(struct epot *p, int dir, struct err *e)
 	const char *host = potconf_get(&p->conf, PC_HOSTNAME, p->name), *entry;
 	size_t pos = 0;
 
-	if (potconf_attr_bool(&p->conf, "no-etc-hosts"))
+	/* On a bridge one is kept current for all of its pots. */
+	if (potconf_attr_bool(&p->conf, "no-etc-hosts") || network_is_bridged(p->state.rec.network))
 		return 0;
 	buf_fmt(&b, "127.0.0.1\tlocalhost %s\n::1\tlocalhost %s\n", host, host);
 	while ((entry = kv_next(&p->conf.kv, PC_HOSTS, &pos)) != NULL)
@@ -54,6 +54,25 @@ make_hostname(struct epot *p, int dir, struct err *e)
 	return write_file(dir, "hostname", &b, e);
 }
 
+/* A name server of the host that listens on 127.0.0.x is not the pot's 127.0.0.x. */
+static int
+through_bridge(struct epot *p, struct buf *text, struct err *e)
+{
+	AUTO_FINI(epot_net) struct epot_net en = EPOT_NET_INIT;
+	AUTO_FINI(buf) struct buf out = BUF_INIT(ETC_FILE_MAX);
+	int rc = buf_check(text, "the host's resolv.conf", e);
+
+	if (rc == 0)
+		rc = epot_net_get(p, &en, false, e);
+	if (rc == 0)
+		rc = net_resolv(p->eng->net, &en.spec, buf_cstr(text), &out, e);
+	if (rc == 0 && out.len > 0) {
+		buf_reset(text);
+		buf_add(text, out.data, out.len);
+	}
+	return rc;
+}
+
 static int
 make_resolv(struct epot *p, int dir, struct err *e)
 {
@@ -64,6 +83,11 @@ make_resolv(struct epot *p, int dir, struct err *e)
 
 	if (strcmp(dns, "off") == 0)
 		return 0;
+	if (strcmp(dns, "pot") == 0) {
+		/* Without a server the C library would ask 127.0.0.1, for long. */
+		buf_str(&b, "# Only names of pots (/etc/hosts).\noptions timeout:1 attempts:1\n");
+		return write_file(dir, "resolv.conf", &b, e);
+	}
 	if (strcmp(dns, "custom") == 0) {
 		fd = openat(p->dir_fd, "resolv.conf", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd < 0)
@@ -74,6 +98,8 @@ make_resolv(struct epot *p, int dir, struct err *e)
 			return err_sys(e, "cannot read the host's /etc/resolv.conf");
 	}
 	rc = fd < 0 ? 0 : fd_read_all(fd, &b, e);
+	if (rc == 0 && strcmp(dns, "inherit") == 0 && network_is_bridged(p->state.rec.network))
+		rc = through_bridge(p, &b, e);
 	return rc < 0 ? err_wrap(e, "resolv.conf") : write_file(dir, "resolv.conf", &b, e);
 }
 
@@ -91,6 +117,28 @@ etc_make(struct epot *p, struct err *e)
 	if (rc == 0)
 		rc = make_resolv(p, dir, e);
 	return rc;
+}
+
+/* The hosts file of its bridges, which is the pot's too; E_NOENT: it has none. */
+static int
+bridge_hosts(struct epot *p, struct err *e)
+{
+	AUTO_FINI(epot_net) struct epot_net en = EPOT_NET_INIT;
+	AUTO_FINI(buf) struct buf own = BUF_INIT(ETC_FILE_MAX);
+	AUTO(fd) int fd = -1;
+	const char *entry;
+	size_t pos = 0;
+	int rc = epot_net_get(p, &en, false, e);
+
+	while ((entry = kv_next(&p->conf.kv, PC_HOSTS, &pos)) != NULL)
+		buf_fmt(&own, "%s\n", entry);
+	if (rc == 0)
+		rc = buf_check(&own, "hosts", e);
+	if (rc < 0)
+		return rc;
+	fd = rc = net_hosts_fd(p->eng->net, &en.spec, buf_cstr(&own), e);
+	/* Read-only: it is the other pots' as well. */
+	return rc < 0 ? rc : iso_bind(fd, "", true, false, e);
 }
 
 int
@@ -117,6 +165,13 @@ etc_mounts(struct epot *p, struct etc_files *f, struct err *e)
 		if (fd < 0)
 			return fd;
 		f->m[f->n++] = (struct iso_mount){ fd, files[i].target, false };
+	}
+	if (network_is_bridged(p->state.rec.network) && !potconf_attr_bool(&p->conf, "no-etc-hosts")) {
+		int fd = bridge_hosts(p, e);
+
+		if (fd < 0)
+			return fd;
+		f->m[f->n++] = (struct iso_mount){ fd, "/etc/hosts", false };
 	}
 	return 0;
 }

@@ -74,6 +74,32 @@ hook_root(struct epot *p, enum hook_point point, struct err *e)
 	return rc < 0 ? rc : stor_mount(p->eng->stor, epot_fs(p), false, e);
 }
 
+/* The first address of each family, its bridges and ports; "" where there is none. */
+static void
+hook_addresses(struct epot *p, struct strv *env)
+{
+	AUTO_FINI(strv) struct strv bridges = STRV_INIT(NET_BRIDGES_MAX);
+	AUTO_FINI(buf) struct buf names = BUF_INIT(4096);
+	char ip[2][IP_TEXT] = { "", "" };
+	const char *text;
+	size_t pos = 0;
+
+	while (p->conf_loaded && (text = kv_next(&p->conf.kv, PC_IP, &pos)) != NULL) {
+		struct ip_prefix addr;
+		char where[64];
+
+		if (network_address(text, where, &addr, NULL) == 0 && ip[addr.addr.family == 6][0] == '\0')
+			ip_print(&addr.addr, ip[addr.addr.family == 6]);
+	}
+	if (p->conf_loaded && epot_bridges(p, &bridges, NULL) == 0)
+		for (size_t i = 0; i < bridges.n; i++)
+			buf_fmt(&names, "%s%s", i > 0 ? " " : "", bridges.v[i]);
+	strv_fmt(env, "_POT_IP=%s", ip[0]);
+	strv_fmt(env, "_POT_IP6=%s", ip[1]);
+	strv_fmt(env, "_POT_BRIDGE=%s", buf_cstr(&names));
+	strv_fmt(env, "_POT_PORTS=%s", p->state.rec.ports);
+}
+
 static void
 hook_environment(struct epot *p, enum hook_point point, int root_fd, struct strv *env)
 {
@@ -85,7 +111,7 @@ hook_environment(struct epot *p, enum hook_point point, int root_fd, struct strv
 	strv_fmt(env, "_POT_HOOK=%s", hook_names[point]);
 	strv_fmt(env, "_POT_STATE=%s", pot_state_name(r->state));
 	strv_fmt(env, "_POT_NETWORK=%s", r->network);
-	strv_add(env, "_POT_IP="); /* network types of this version have no address of their own */
+	hook_addresses(p, env);
 	if (root_fd >= 0)
 		strv_fmt(env, "_POT_ROOT=/proc/self/fd/%d", root_fd);
 	if (r->init.pid > 0)
@@ -107,6 +133,8 @@ hook_run(struct epot *p, enum hook_point point, struct err *e)
 
 	if (!hook_is_set(p, point))
 		return 0;
+	/* Its facts; a damaged one keeps no hook from running. */
+	(void)!epot_load_conf(p, NULL);
 	snprintf(path, sizeof(path), "%s/pots/%s/" HOOK_DIR "/%s", p->eng->root, p->name, hook_names[point]);
 	root = hook_root(p, point, e);
 	if (root < 0 && point == HOOK_PRESTART)

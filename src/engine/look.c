@@ -24,6 +24,8 @@ summarize(const struct epot *p, struct pot_summary *s)
 	s->started_ns = r->started_ns;
 	s->stopped_ns = r->stopped_ns;
 	s->status = r->status;
+	snprintf(s->ip, sizeof(s->ip), "%s", r->ip);
+	snprintf(s->ports, sizeof(s->ports), "%s", r->ports);
 }
 
 struct list {
@@ -96,7 +98,10 @@ eng_exists(struct eng *g, const char *name, struct err *e)
 /* What the caller gets, with everything it points to. */
 struct details {
 	struct pot_info info; /* first: the caller's pointer */
-	struct strv env, hosts, hooks, strings;
+	struct strv env, hosts, hooks, strings, bridges, names;
+	struct pot_address *addresses;
+	struct pot_port *ports;
+	struct pot_interface *interfaces;
 	struct pot_setting *attrs;
 	struct pot_mount *mounts;
 	struct potconf_mount *conf_mounts;
@@ -115,6 +120,11 @@ pot_info_free(struct pot_info *info)
 	strv_fini(&d->hosts);
 	strv_fini(&d->hooks);
 	strv_fini(&d->strings);
+	strv_fini(&d->bridges);
+	strv_fini(&d->names);
+	free(d->addresses);
+	free(d->ports);
+	free(d->interfaces);
 	potconf_mounts_free(d->conf_mounts, d->info.nmounts);
 	free(d->attrs);
 	free(d->mounts);
@@ -212,6 +222,110 @@ add_storage(struct details *d, struct epot *p, unsigned flags, struct err *e)
 	return 0;
 }
 
+/* ---- its network */
+
+static int
+add_addresses(struct details *d, const struct epot *p, struct err *e)
+{
+	bool bridged = network_is_bridged(potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	const char *text;
+	size_t pos = 0, n = 0;
+
+	while (kv_next(&p->conf.kv, PC_IP, &pos) != NULL)
+		n++;
+	d->addresses = calloc(n + 1, sizeof(*d->addresses));
+	if (d->addresses == NULL)
+		return err_nomem(e);
+	for (pos = 0; (text = kv_next(&p->conf.kv, PC_IP, &pos)) != NULL;) {
+		struct pot_address *a = &d->addresses[d->info.naddresses++];
+		struct ip_prefix addr;
+		int rc = network_address(text, a->where, &addr, e);
+
+		if (rc < 0)
+			return rc;
+		if (bridged) {
+			ip_print(&addr.addr, a->address);
+			if (a->where[0] == '\0' && d->bridges.n > 0)
+				snprintf(a->where, sizeof(a->where), "%.63s", d->bridges.v[0]);
+		} else {
+			ip_prefix_print(&addr, a->address);
+		}
+	}
+	d->info.addresses = d->addresses;
+	return 0;
+}
+
+static int
+add_ports(struct details *d, const struct epot *p, struct err *e)
+{
+	AUTO_FREE struct port_map *v = NULL;
+	int rc = epot_ports_new(&v, e);
+
+	if (rc == 0)
+		rc = epot_ports_get(p, v, &d->info.nports, e);
+	if (rc < 0)
+		return rc;
+	d->ports = calloc(d->info.nports + 1, sizeof(*d->ports));
+	if (d->ports == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < d->info.nports; i++) {
+		d->ports[i] = (struct pot_port){
+			.protocol = v[i].proto == PORT_UDP ? "udp" : "tcp", .host = v[i].host, .pot = v[i].pot
+		};
+		ip_print(&v[i].addr, d->ports[i].address);
+	}
+	d->info.ports = d->ports;
+	return 0;
+}
+
+static int
+add_interface(void *arg, const struct net_stats *s)
+{
+	struct details *d = arg;
+	struct pot_interface *i = reallocarray(d->interfaces, d->info.ninterfaces + 1, sizeof(*i));
+
+	if (i == NULL)
+		return -E_NOMEM;
+	d->interfaces = i;
+	i += d->info.ninterfaces++;
+	*i = (struct pot_interface){ .rx_bytes = s->rx_bytes,
+		.tx_bytes = s->tx_bytes,
+		.rx_packets = s->rx_packets,
+		.tx_packets = s->tx_packets,
+		.rx_errors = s->rx_errors,
+		.tx_errors = s->tx_errors };
+	snprintf(i->name, sizeof(i->name), "%s", s->ifname);
+	return 0;
+}
+
+static int
+add_network(struct details *d, struct epot *p, struct err *e)
+{
+	const struct state_rec *r = &p->state.rec;
+	int rc = epot_bridges(p, &d->bridges, e);
+
+	if (rc == 0)
+		rc = add_addresses(d, p, e);
+	if (rc == 0)
+		rc = add_ports(d, p, e);
+	if (rc < 0)
+		return rc;
+	add_all(&p->conf, PC_ALIAS, &d->names);
+	d->info.net_in = strtoull(potconf_get(&p->conf, PC_NETIN, "0"), NULL, 10);
+	d->info.net_out = strtoull(potconf_get(&p->conf, PC_NETOUT, "0"), NULL, 10);
+	/* Counters of its own interfaces; it may end while we look. */
+	if (state_is_active(r) && r->init.pid > 0 && network_is_bridged(r->network) &&
+	    eng_need_net(p->eng, NULL) == 0)
+		(void)!net_stats(p->eng->net, r->init.pid, add_interface, d, NULL);
+	d->info.interfaces = d->interfaces;
+	rc = strv_check(&d->names, "the names of the pot", e);
+	d->info.bridges = (const char *const *)strv_argv(&d->bridges);
+	d->info.nbridges = d->bridges.n;
+	d->info.names = (const char *const *)strv_argv(&d->names);
+	d->info.nnames = d->names.n;
+	return rc;
+}
+
 static void
 add_texts(struct details *d, struct epot *p)
 {
@@ -230,8 +344,8 @@ add_texts(struct details *d, struct epot *p)
 	COPY(i->storage, storage == NULL ? "" : storage);
 	COPY(i->cgroup, p->state.rec.cgroup);
 	COPY(i->isolation,
-	    strcmp(p->state.rec.network, "none") == 0 ? "pid mount uts ipc cgroup net"
-						      : "pid mount uts ipc cgroup");
+	    network_is_own(p->state.rec.network) ? "pid mount uts ipc cgroup net"
+						 : "pid mount uts ipc cgroup");
 #undef COPY
 	snprintf(i->root_fs, sizeof(i->root_fs), "%s pots/%s", i->storage, p->name);
 	i->level = (int)strtol(potconf_get(c, PC_LEVEL, "0"), NULL, 10);
@@ -254,7 +368,7 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return err_nomem(e);
-	d->env.max = d->hosts.max = d->hooks.max = d->strings.max = 100000;
+	d->env.max = d->hosts.max = d->hooks.max = d->strings.max = d->bridges.max = d->names.max = 100000;
 	summarize(&p, &d->info.summary);
 	add_texts(d, &p);
 	add_all(&p.conf, PC_ENV, &d->env);
@@ -265,6 +379,8 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	rc = add_attrs(d, &p, e);
 	if (rc == 0)
 		rc = add_mounts(d, &p, e);
+	if (rc == 0)
+		rc = add_network(d, &p, e);
 	if (rc == 0)
 		rc = add_storage(d, &p, flags, e);
 	if (rc == 0)

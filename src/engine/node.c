@@ -104,10 +104,10 @@ make_dirs(struct eng *g, struct err *e)
 	return rc;
 }
 
+/* What the record will say. */
 static int
-write_node(struct eng *g, const struct stor_params *sp, struct err *e)
+fill_node(struct eng *g, const struct stor_params *sp, struct err *e)
 {
-	AUTO_FINI(buf) struct buf text = BUF_INIT(4096);
 	char id[9], now[TEXT_TIME_LEN];
 	uint32_t r;
 	int rc;
@@ -128,8 +128,15 @@ write_node(struct eng *g, const struct stor_params *sp, struct err *e)
 		rc = kv_add(&g->node, "btrfs_root", sp->btrfs_root, e);
 	if (rc == 0)
 		rc = kv_add(&g->node, "created", now, e);
-	if (rc < 0)
-		return rc;
+	return rc;
+}
+
+static int
+write_node(struct eng *g, struct err *e)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(4096);
+	int rc;
+
 	kv_print(&g->node, &text);
 	rc = buf_check(&text, "node", e);
 	return rc < 0 ? rc : file_write_atomic(g->root_fd, "node", 0644, text.data, text.len, e);
@@ -142,7 +149,12 @@ remove_node(struct eng *g, struct err *e)
 	static const char *const files[] = { "node", ".node.tmp", "init.lock" };
 	int rc = 0;
 
-	if (g->stor != NULL)
+	if (g->net != NULL)
+		rc = net_fini(g->net, e);
+	net_close(g->net);
+	g->net = NULL;
+	fault_point("de-init.network");
+	if (rc == 0 && g->stor != NULL)
 		rc = stor_fini(g->stor, e);
 	fault_point("de-init.storage");
 	stor_close(g->stor);
@@ -160,7 +172,8 @@ remove_node(struct eng *g, struct err *e)
 }
 
 static int
-report_existing(struct eng *g, const struct stor_params *sp, struct pot_init_report *r, struct err *e)
+report_existing(struct eng *g, const struct pot_init_args *a, const struct stor_params *sp,
+    struct pot_init_report *r, struct err *e)
 {
 	const char *used = kv_get(&g->node, "storage");
 
@@ -171,7 +184,7 @@ report_existing(struct eng *g, const struct stor_params *sp, struct pot_init_rep
 	snprintf(r->storage, sizeof(r->storage), "%s", used == NULL ? "" : used);
 	snprintf(r->why, sizeof(r->why), "initialised already");
 	r->was_there = true;
-	return 0;
+	return a->dry_run ? 0 : eng_net_init(g, a, r, e);
 }
 
 int
@@ -183,7 +196,7 @@ eng_init(struct eng *g, const struct pot_init_args *a, struct pot_init_report *r
 
 	memset(r, 0, sizeof(*r));
 	if (g->pots_fd >= 0)
-		return report_existing(g, &sp, r, e);
+		return report_existing(g, a, &sp, r, e);
 	rc = choose_storage(g, &sp, r, e);
 	if (rc < 0 || a->dry_run)
 		return rc;
@@ -197,7 +210,15 @@ eng_init(struct eng *g, const struct pot_init_args *a, struct pot_init_report *r
 	rc = stor_init(&g->stor, g->root, &sp, e);
 	fault_point("init.storage");
 	if (rc == 0)
-		rc = write_node(g, &sp, e);
+		rc = fill_node(g, &sp, e);
+	/* Of an init that was killed before its record: another id had it. */
+	if (rc == 0)
+		rc = tree_remove(g->root_fd, "net", e);
+	if (rc == 0)
+		rc = eng_net_init(g, a, r, e);
+	fault_point("init.network");
+	if (rc == 0)
+		rc = write_node(g, e);
 	fault_point("init.recorded");
 	if (rc < 0) {
 		(void)!remove_node(g, NULL);
@@ -249,7 +270,8 @@ eng_deinit(struct eng *g, bool force, struct err *e)
 		err_set(e, E_BUSY, "these pots run: %s%s", buf_cstr(&names), names.failed ? ", …" : "");
 		return err_hint(e, "stop them, or pot de-init -f");
 	}
-	return remove_node(g, e);
+	rc = eng_need_net(g, e);
+	return rc < 0 ? rc : remove_node(g, e);
 }
 
 int

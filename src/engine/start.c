@@ -145,7 +145,7 @@ spawn(struct start *s, struct err *e)
 		.nmounts = s->nmounts,
 		.argv = strv_argv(&s->argv),
 		.envp = strv_argv(&s->env),
-		.own_net = strcmp(p->state.rec.network, "none") == 0,
+		.own_net = network_is_own(p->state.rec.network),
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
@@ -193,6 +193,18 @@ up_process(struct start *s, struct err *e)
 	/* Nothing of the user's runs before its start is on the disk. */
 	rc = state_write(&s->p->state, true, e);
 	fault_point("start.recorded");
+	if (rc < 0)
+		iso_abort(&s->child);
+	return rc;
+}
+
+/* Its command sees the network whole from its first instruction on. */
+static int
+up_network(struct start *s, struct err *e)
+{
+	int rc = epot_net_up(s->p, e);
+
+	fault_point("start.network-up");
 	if (rc < 0) {
 		iso_abort(&s->child);
 		return rc;
@@ -210,6 +222,7 @@ static const struct {
 	[STEP_FILES] = { "start.files", up_files },
 	[STEP_CGROUP] = { "start.cgroup", up_cgroup },
 	[STEP_PROCESS] = { "start.process", up_process },
+	[STEP_NETWORK] = { "start.network", up_network },
 };
 
 static void
@@ -268,6 +281,8 @@ begin(struct start *s, struct err *e)
 	memset(&r->init, 0, sizeof(r->init));
 	memset(&r->shim, 0, sizeof(r->shim));
 	snprintf(r->network, sizeof(r->network), "%s", potconf_get(&p->conf, PC_NETWORK, "inherit"));
+	snprintf(r->id, sizeof(r->id), "%s", potconf_get(&p->conf, PC_ID, ""));
+	epot_net_texts(p);
 	return state_write(&p->state, false, e);
 }
 
@@ -296,6 +311,9 @@ run_steps(struct start *s, struct err *e)
 
 	for (unsigned i = 0; i < STEP_COUNT && rc == 0; i++) {
 		r->steps |= 1u << i;
+		/* A file for names is made with the other files, and taken away with the network. */
+		if (i == STEP_FILES && network_is_bridged(r->network))
+			r->steps |= 1u << STEP_NETWORK;
 		rc = state_write(&s->p->state, false, e);
 		fault_point("start.journalled");
 		if (rc == 0)

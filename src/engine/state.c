@@ -19,7 +19,7 @@
 #define STATE_FILE "state"
 
 _Static_assert(sizeof(struct state_rec) <= STATE_SLOT_SIZE, "a record fits its slot");
-_Static_assert(sizeof(struct shim_exit) <= STATE_SLOT_SIZE, "the exit fits its slot");
+_Static_assert(sizeof(struct shim_exit) <= STATE_RING_OFF - STATE_EXIT_OFF, "the exit fits its slot");
 
 static uint32_t
 rec_crc(const struct state_rec *r)
@@ -36,6 +36,9 @@ rec_terminate(struct state_rec *r)
 	r->cgroup[sizeof(r->cgroup) - 1] = '\0';
 	r->reason[sizeof(r->reason) - 1] = '\0';
 	r->arg[sizeof(r->arg) - 1] = '\0';
+	r->id[sizeof(r->id) - 1] = '\0';
+	r->ip[sizeof(r->ip) - 1] = '\0';
+	r->ports[sizeof(r->ports) - 1] = '\0';
 }
 
 int

@@ -27,6 +27,7 @@ enum state_op {
 	OP_FREEZE,  /* pause or unpause of a running pot */
 	OP_MOUNT,   /* mount-in or mount-out of a running pot; arg: the mount point */
 	OP_STORAGE, /* snapshot, rollback, purge: the storage repairs itself */
+	OP_PORTS,   /* host ports are being reserved: what pot.conf lists counts */
 };
 
 struct state_rec {
@@ -47,6 +48,9 @@ struct state_rec {
 	char cgroup[ISO_CGROUP_MAX];
 	char reason[192];
 	char arg[256];
+	char id[24];     /* of the pot: its leases are found by it when pot.conf is damaged */
+	char ip[120];    /* its addresses, separated by blanks, for lists */
+	char ports[512]; /* what it publishes, separated by ", ", for lists; "…" at the end: not all */
 	uint32_t pad, crc;
 };
 

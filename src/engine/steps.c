@@ -13,6 +13,12 @@
 #include "base/text.h"
 
 static int
+down_network(struct epot *p, struct err *e)
+{
+	return epot_net_down(p, e);
+}
+
+static int
 down_process(struct epot *p, struct err *e)
 {
 	const struct iso_ref ref = epot_ref(p);
@@ -63,6 +69,7 @@ static const struct {
 	[STEP_FILES] = { "walk-back.files", down_files },
 	[STEP_CGROUP] = { "walk-back.cgroup", down_cgroup },
 	[STEP_PROCESS] = { "walk-back.process", down_process },
+	[STEP_NETWORK] = { "walk-back.network", down_network },
 };
 
 /* How the run ended, into the record. */

@@ -139,7 +139,7 @@ struct iso_task {
 typedef int iso_task_fn(void *arg, const struct iso_task *);
 int iso_tasks(const struct iso_ref *, iso_task_fn *, void *arg, struct err *) MUST_CHECK;
 
-/* Detached mounts. A file or a directory of the host. */
+/* Detached mounts. A file or a directory of the host; path "": what dirfd is open on. */
 int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *) MUST_CHECK;
 int iso_tmpfs(uint64_t size, mode_t, struct err *) MUST_CHECK; /* size 0: the kernel's default */
 /* Into a running pot / out of it. The target is resolved inside. */

@@ -186,6 +186,25 @@ pot_base_destroy(struct pot_ctx *c, const char *name, bool recursive, struct err
 /* ---- making and removing --------------------------------------------------- */
 
 static int
+check_names(const char *const *names, const char *kind, struct err *e)
+{
+	int rc = 0;
+
+	for (; *names != NULL && rc == 0; names++)
+		rc = name_check(*names, kind, e);
+	return rc;
+}
+
+static int
+check_rate(uint64_t bps, struct err *e)
+{
+	if (bps >= IP_RATE_MIN && bps <= IP_RATE_MAX)
+		return 0;
+	return err_set(e, E_INVAL, "a rate of %llu bits per second is too %s", (unsigned long long)bps,
+	    bps < IP_RATE_MIN ? "low" : "high");
+}
+
+static int
 check_create(const struct pot_create_args *a, struct err *e)
 {
 	static const char *const types[] = { "single", "multi", NULL };
@@ -209,10 +228,19 @@ check_create(const struct pot_create_args *a, struct err *e)
 		rc = check_choice(a->stack, stacks, "network stack", e);
 	if (rc == 0)
 		rc = check_choice(a->network, potconf_networks, "network type", e);
+	if (rc == 0 && a->bridges != NULL)
+		rc = check_names(a->bridges, "bridge", e);
+	if (rc == 0 && a->net_in != 0)
+		rc = check_rate(a->net_in, e);
+	if (rc == 0 && a->net_out != 0)
+		rc = check_rate(a->net_out, e);
+	for (const char *const *n = a->names; rc == 0 && n != NULL && *n != NULL; n++)
+		if (!name_is_hostname(*n))
+			rc = err_set(e, E_INVAL, "'%.80s' is not a name that other pots could look up", *n);
 	if (rc == 0 && a->level > 2)
 		rc = err_set(e, E_INVAL, "the level is 0, 1 or 2, not %d", a->level);
 	if (rc == 0 && a->dns != NULL && strncmp(a->dns, "custom:", 7) != 0) {
-		static const char *const dns[] = { "inherit", "off", "custom:FILE", NULL };
+		static const char *const dns[] = { "inherit", "pot", "off", "custom:FILE", NULL };
 
 		rc = check_choice(a->dns, dns, "dns", e);
 	}
@@ -354,6 +382,54 @@ pot_cleanup(struct pot_ctx *c, const char *name, uint64_t run_id, struct err *e)
 	return rc < 0 ? rc : eng_cleanup(c->eng, name, run_id, e);
 }
 
+/* ---- networks ----------------------------------------------------------------- */
+
+static int
+check_bridge(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = name == NULL ? 0 : name_check(name, "bridge", e);
+
+	if (rc == 0)
+		rc = need_root(e);
+	return rc == 0 ? eng_need_node(c->eng, e) : rc;
+}
+
+int
+pot_bridge_create(struct pot_ctx *c, const char *name, unsigned hosts, struct err *e)
+{
+	int rc = check_bridge(c, name, e);
+
+	if (rc == 0 && (hosts < 2 || hosts > 65534))
+		rc = err_set(e, E_INVAL, "a bridge holds 2 to 65534 pots, not %u", hosts);
+	return rc < 0 ? rc : eng_bridge_create(c->eng, name, hosts, e);
+}
+
+int
+pot_bridge_destroy(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = check_bridge(c, name, e);
+
+	return rc < 0 ? rc : eng_bridge_destroy(c->eng, name, e);
+}
+
+int
+pot_bridge_list(struct pot_ctx *c, pot_bridge_fn *fn, void *arg, struct err *e)
+{
+	int rc = need_root(e);
+
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_bridge_list(c->eng, fn, arg, e);
+}
+
+int
+pot_bridge_up(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = check_bridge(c, name, e);
+
+	return rc < 0 ? rc : eng_bridge_up(c->eng, name, e);
+}
+
 /* ---- looking ------------------------------------------------------------------ */
 
 int
@@ -449,6 +525,26 @@ pot_set_hosts(struct pot_ctx *c, const char *name, enum pot_change how, char *co
 	int rc = check(c, name, e);
 
 	return rc < 0 ? rc : eng_set_hosts(c->eng, name, how, items, e);
+}
+
+int
+pot_set_ports(struct pot_ctx *c, const char *name, enum pot_change how, char *const *specs, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_set_ports(c->eng, name, how, specs, e);
+}
+
+int
+pot_set_rates(struct pot_ctx *c, const char *name, uint64_t in, uint64_t out, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	if (rc == 0 && in != 0)
+		rc = check_rate(in, e);
+	if (rc == 0 && out != 0)
+		rc = check_rate(out, e);
+	return rc < 0 ? rc : eng_set_rates(c->eng, name, in, out, e);
 }
 
 int

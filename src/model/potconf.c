@@ -79,7 +79,7 @@ check_level(const char *value, struct err *e)
 static int
 check_dns(const char *value, struct err *e)
 {
-	return one_of(value, (const char *const[]){ "inherit", "off", "custom", NULL }, e);
+	return one_of(value, (const char *const[]){ "inherit", "pot", "off", "custom", NULL }, e);
 }
 
 static int

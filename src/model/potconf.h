@@ -47,7 +47,7 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_PARENT "pot.potbase" /* the pot it was cloned from, or "" */
 #define PC_TYPE "pot.type"      /* single | multi */
 #define PC_LEVEL "pot.level"
-#define PC_DNS "pot.dns" /* inherit | off | custom (file resolv.conf beside) */
+#define PC_DNS "pot.dns" /* inherit | pot | off | custom (file resolv.conf beside) */
 #define PC_CMD "pot.cmd" /* one line, split by text_split */
 #define PC_HOSTNAME "host.hostname"
 #define PC_NETWORK "network_type"

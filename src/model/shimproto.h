@@ -68,7 +68,7 @@ struct shim_failure {
  * the engine (engine/state.c). Numbers in host byte order: the file never
  * leaves the machine.
  */
-#define STATE_SLOT_SIZE 1024
+#define STATE_SLOT_SIZE 2048
 #define STATE_EXIT_OFF 1024
 #define STATE_RING_OFF 2048
 #define STATE_RING_SLOTS 6

@@ -68,6 +68,8 @@ int net_bridge_create(struct net *, const char *name, unsigned hosts, struct err
 int net_bridge_destroy(struct net *, const char *name, struct err *) MUST_CHECK;
 int net_bridge_get(struct net *, const char *name, struct net_bridge *, struct err *) MUST_CHECK;
 int net_bridge_list(struct net *, net_bridge_fn *, void *arg, struct err *) MUST_CHECK;
+/* Makes it exist on the host, with rules and forwarding, as the first pot on it would. As net_up: 1, see net_repair. */
+int net_bridge_up(struct net *, const char *name, struct err *) MUST_CHECK;
 
 /* ---- leases: files below ROOT/net/leases, one per address, made with O_EXCL ---- */
 
@@ -95,6 +97,9 @@ int net_reclaim(struct net *, int (*exists)(void *arg, const char *id), void *ar
 int net_port_reserve(
     struct net *, const char *id, const char *pot, struct port_map *spec, struct err *) MUST_CHECK;
 int net_ports_release(struct net *, const char *id, struct err *) MUST_CHECK;
+/* All of the pot but these. */
+int net_ports_keep(
+    struct net *, const char *id, const struct port_map *keep, size_t n, struct err *) MUST_CHECK;
 
 /* ---- a running pot ------------------------------------------------------------ */
 

@@ -208,6 +208,27 @@ net_ports_drop(const struct net *n, const char *id, const struct strv *lines, st
 }
 
 int
+net_ports_keep(struct net *n, const char *id, const struct port_map *keep, size_t nkeep, struct err *e)
+{
+	AUTO_FINI(strv) struct strv lines = STRV_INIT(65536);
+	AUTO(fd) int lock = -1;
+	int r;
+
+	if ((r = net_pot_id_check(id, e)) < 0 || (lock = r = net_lock(n, e)) < 0 ||
+	    (r = net_index_read(n, id, &lines, e)) < 0)
+		return r;
+	for (size_t i = 0; i < nkeep; i++) {
+		struct place p;
+
+		place_of(&keep[i], &p);
+		for (size_t k = lines.n; k-- > 0;)
+			if (strcmp(lines.v[k], p.line) == 0)
+				strv_remove(&lines, k);
+	}
+	return net_ports_drop(n, id, &lines, e);
+}
+
+int
 net_ports_release(struct net *n, const char *id, struct err *e)
 {
 	AUTO_FINI(strv) struct strv lines = STRV_INIT(65536);

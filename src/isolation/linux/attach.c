@@ -19,8 +19,9 @@ int
 iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 {
 	struct mount_attr attr = { .attr_set = ro ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE };
-	unsigned rec = recursive ? AT_RECURSIVE : 0;
-	AUTO(fd) int fd = (int)syscall(SYS_open_tree, dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec);
+	unsigned rec = recursive ? AT_RECURSIVE : 0, itself = *path == '\0' ? AT_EMPTY_PATH : 0;
+	AUTO(fd)
+	int fd = (int)syscall(SYS_open_tree, dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec | itself);
 
 	if (fd < 0) {
 		int r = err_sys(e, "cannot open \"%s\" for a bind mount", path);
