@@ -20,7 +20,9 @@
  *  - New connections to a pot are for published ports, or from its bridge; also from LAN
  *    hosts that route our range to this host, and from our other bridges.
  *  - The bridge family holds each link to its addresses (IPv4, ARP, IPv6, neighbour
- *    discovery), and no pot plays router. There the node's links are told by their
+ *    discovery), and no pot plays router. What each pot would say to all others when it
+ *    starts, asking for routers and telling of groups, ends here: nobody listens, and
+ *    it would make the 500th start slower than the first. There the node's links are told by their
  *    group: a kernel may lack the match on a bridge's name.
  */
 #include <stdio.h>
@@ -93,7 +95,8 @@ static const struct chain chains[] = {
 	{ true, "source", "type filter hook prerouting priority -300;",
 	    RULES("iifgroup != @G accept", "ether type ip iifname . ether saddr . ip saddr @source4 accept",
 		"ether type arp iifname . arp saddr ether . arp saddr ip @source4 accept",
-		"icmpv6 type { nd-router-advert, nd-redirect } drop",
+		"icmpv6 type { nd-router-advert, nd-redirect, nd-router-solicit } drop",
+		"icmpv6 type { mld-listener-report, mld2-listener-report, mld-listener-done } drop",
 		"icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @target6 drop",
 
 		"ether type ip6 iifname . ether saddr . ip6 saddr @source6 accept",

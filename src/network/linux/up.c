@@ -55,7 +55,8 @@ make_links(struct net_os *os, const struct net_spec *s, const struct net_plan *p
 	AUTO_FINI(nl_sock) struct nl_sock inner = NL_SOCK_INIT;
 	AUTO(fd) int ns_fd = -1;
 	bool hairpin = os_hairpin(s);
-	int rc = link_enter(pid, has_ip6(p), &inner, &ns_fd, e);
+	/* Advertisements of other pots are dropped by the rules where there are such; the file costs more than all else. */
+	int rc = link_enter(pid, has_ip6(p) && !os->rules.bridge_family, &inner, &ns_fd, e);
 
 	fault_point("net.up.entered");
 	for (size_t i = 0; rc == 0 && i < p->nlinks; i++) {
