@@ -126,6 +126,7 @@ struct net_spec {
  * Makes it exist: bridge and table when missing (first pot), the veth pair with its inner end made directly in the
  * namespace of the process `pid` under its final name, addresses, routes, elements of maps, name entries; read back.
  * All or nothing. NET_ALIAS: the addresses on the host's interface (the pot shares the host's network).
+ * 1: done, and rules or a bridge had been taken away from running pots: net_repair with them.
  */
 int net_up(struct net *, const struct net_spec *, int32_t pid, struct err *) MUST_CHECK;
 /* Takes away what net_up made for this pot; may be repeated; works after any crash from id and leases alone.

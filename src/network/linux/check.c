@@ -103,13 +103,13 @@ check_rules(struct check *c, struct err *e)
 	if (whole == 0)
 		return say(c, BAD, "filter",
 		    "the rules of pot were flushed or changed by somebody: published ports do not answer",
-		    "pot doctor -r");
+		    "as root: pot doctor");
 	rc = os_bridge_elems(c->n, c->os, NULL, &v, &nv, e);
 	if (rc == 0)
 		rc = nft_have(&c->os->nft, &c->os->rules, v, nv, NULL, e);
 	if (rc == 0)
 		return say(
-		    c, BAD, "filter", "elements of pot's rules were removed by somebody", "pot doctor -r");
+		    c, BAD, "filter", "elements of pot's rules were removed by somebody", "as root: pot doctor");
 	return rc < 0 ? rc : say(c, FINE, "filter", "the rules of pot are in place", "");
 }
 
