@@ -108,8 +108,8 @@ check_rules(struct check *c, struct err *e)
 	if (rc == 0)
 		rc = nft_have(&c->os->nft, &c->os->rules, v, nv, NULL, e);
 	if (rc == 0)
-		return say(
-		    c, BAD, "filter", "elements of pot's rules were removed by somebody", "as root: pot doctor");
+		return say(c, BAD, "filter", "elements of pot's rules were removed by somebody",
+		    "as root: pot doctor");
 	return rc < 0 ? rc : say(c, FINE, "filter", "the rules of pot are in place", "");
 }
 
