@@ -11,10 +11,14 @@
 #include <string.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -418,6 +422,39 @@ busy_source(struct suite *t)
 	return suite_empty(t);
 }
 
+/* Takes the mount as root directory of a namespace of its own, as a pot's first process does. */
+static int
+enter_root(struct suite *t)
+{
+	int root = stor_mount(t->s, POT("a"), false, &t->e);
+
+	if (root < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 1;
+	if (move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(root) < 0)
+		return 2;
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return 3;
+	if (umount2(".", MNT_DETACH) < 0 || mkdir("/d", 0755) < 0 || mount("t", "/d", "tmpfs", 0, NULL) < 0)
+		return 4;
+	return open("/d/f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) < 0 ? 5 : 0;
+}
+
+/* Also where the host's mounts are shared: run_storage.sh makes them so. */
+static bool
+root_of_a_namespace(struct suite *t)
+{
+	if (suite_copies(t) || geteuid() != 0)
+		SKIP("a plain directory is no mount");
+	DO(stor_create(t->s, POT("a"), &t->e));
+	int status = suite_child(t, enter_root, NULL, NULL);
+	OK(WIFEXITED(status));
+	OK(WEXITSTATUS(status) == 0);
+	DO(stor_unmount(t->s, POT("a"), &t->e));
+	/* What was mounted in there did not come out. */
+	OK(suite_has(t, POT("a"), "d/f", NULL));
+	return suite_empty(t);
+}
+
 static int
 make_nested(int dirfd, const char *name)
 {
@@ -517,6 +554,7 @@ const struct suite_case suite_content[] = {
 	{ "many rounds of snapshot and purge", many_rounds },
 	{ "a read-only mount refuses writes", read_only_mount },
 	{ "mounts are detached", detached_mount },
+	{ "a root can be the root of a namespace, and keeps its mounts inside", root_of_a_namespace },
 	{ "a mounted source is busy, or all goes right", busy_source },
 	{ "subvolumes made inside a root go with it", nested_subvolumes },
 	{ NULL, NULL },
