@@ -375,7 +375,7 @@ potconf_mount_add(struct potconf *pc, const struct potconf_mount *mount, struct 
 	AUTO_FINI(buf) struct buf line = BUF_INIT(16 * PATH_LEN_MAX);
 	struct potconf_mount m;
 	char ro[] = "ro";
-	size_t at;
+	size_t at = 0;
 	int r;
 
 	if ((r = mount_make(&m, mount->source, mount->target, mount->ro, e)) < 0)
@@ -394,7 +394,7 @@ int
 potconf_mount_remove(struct potconf *pc, const char *target, struct err *e)
 {
 	AUTO_FREE char *clean = NULL;
-	size_t at;
+	size_t at = 0;
 	int r = path_make(&clean, target, "target", e);
 	int there = r < 0 ? r : mount_find(&pc->kv, clean, &at, e);
 

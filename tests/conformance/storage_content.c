@@ -143,7 +143,7 @@ nanoseconds_kept(struct suite *t, struct stor_fs fs, long *nsec)
 static bool
 attributes(struct suite *t)
 {
-	long nsec;
+	long nsec = 0;
 
 	DO(stor_create(t->s, BASE("a"), &t->e));
 	int root = stor_mount(t->s, BASE("a"), false, &t->e);
