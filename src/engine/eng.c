@@ -169,7 +169,8 @@ eng_need_storage(struct eng *g, struct err *e)
 
 /* A program of pot: beside the running one (a build's directory), else where it is installed. */
 static int
-find_program(const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
+find_program(
+    const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
 {
 	const char *slash = strrchr(self, '/');
 	int rc;

@@ -29,7 +29,7 @@ struct eng {
 	struct stor *stor; /* opened by eng_need_storage */
 	struct pot_events events;
 	const volatile bool *cancel;
-	char self[PATH_MAX];                   /* the pot program, for the shim's clean-up */
+	char self[PATH_MAX]; /* the pot program, for the shim's clean-up */
 	char shim[PATH_MAX];
 };
 

@@ -105,7 +105,6 @@ struct etc_files {
 int etc_make(struct epot *, struct err *) MUST_CHECK;
 int etc_mounts(struct epot *, struct etc_files *, struct err *) MUST_CHECK;
 void etc_files_fini(struct etc_files *);
-int etc_remove(struct epot *, struct err *) MUST_CHECK;
 
 /* Environment of the main process and of exec: system part, the pot's, extra (may be NULL). */
 int epot_environment(

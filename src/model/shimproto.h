@@ -103,6 +103,13 @@ shim_crc32(const void *data, unsigned long len)
 #define SHIM_FRAME_OUT 'o' /* bytes for stdout */
 #define SHIM_FRAME_ERR 'e'
 #define SHIM_FRAME_EXIT 'x' /* struct shim_exit; the socket is closed when clean-up is done */
+/*
+ * After the exit, when the mounts are gone: "clean up, you have everything in
+ * memory". The client answers with the byte SHIM_CLEANED when it has; without
+ * it the shim executes the clean-up verb as for anybody else.
+ */
+#define SHIM_FRAME_CLEAN 'c'
+#define SHIM_CLEANED 'C'
 #define SHIM_FRAME_MAX 16384
 
 /*
