@@ -490,6 +490,20 @@ recover_hide(struct stor *s, struct stor_fs fs, struct err *e)
 	return mark_hidden(ds, prefix, e);
 }
 
+static int
+recover_work(struct stor *s, struct stor_fs fs, const char *what, struct err *e)
+{
+	if (strcmp(what, "rename") == 0)
+		return 0;
+	if (strcmp(what, "rollback") == 0)
+		return recover_rollback(s, fs, e);
+	if (strncmp(what, "clone:", 6) == 0)
+		return recover_clone(what + 6, fs, e);
+	if (strcmp(what, "hide") == 0)
+		return recover_hide(s, fs, e);
+	return reap(s, e);
+}
+
 int
 zfs_recover(struct stor *s, struct stor_fs fs, struct err *e)
 {
@@ -504,16 +518,8 @@ zfs_recover(struct stor *s, struct stor_fs fs, struct err *e)
 		return errno == ENOENT ? 0 : err_sys(e, "zfs: reading what was done to '%s'", fs.name);
 	what[n] = '\0';
 	rc = zfs_drop_holds(s, fs, e);
-	if (rc < 0 || strcmp(what, "rename") == 0)
-		;
-	else if (strcmp(what, "rollback") == 0)
-		rc = recover_rollback(s, fs, e);
-	else if (strncmp(what, "clone:", 6) == 0)
-		rc = recover_clone(what + 6, fs, e);
-	else if (strcmp(what, "hide") == 0)
-		rc = recover_hide(s, fs, e);
-	else
-		rc = reap(s, e);
+	if (rc == 0)
+		rc = recover_work(s, fs, what, e);
 	if (rc < 0)
 		return err_wrap(e, "ending what a killed process did to '%s'", fs.name);
 	return zfs_work_end(s, fs, e);

@@ -422,6 +422,35 @@ busy_source(struct suite *t)
 	return suite_empty(t);
 }
 
+/* A clone that is in use, as by a running pot, is in nobody's way and feels nothing. */
+static bool
+clone_in_use(struct suite *t)
+{
+	DO(stor_create(t->s, POT("a"), &t->e));
+	OK(suite_put(t, POT("a"), "f", "1"));
+	DO(stor_snapshot(t->s, POT("a"), "s1", &t->e));
+	OK(suite_put(t, POT("a"), "f", "2"));
+	DO(stor_snapshot(t->s, POT("a"), "s2", &t->e));
+	DO(stor_clone(t->s, POT("a"), "s1", POT("b"), &t->e));
+	DO(stor_clone(t->s, POT("a"), NULL, POT("c"), &t->e));
+	int b = stor_mount(t->s, POT("b"), false, &t->e);
+	int c = stor_mount(t->s, POT("c"), false, &t->e);
+	OK(b >= 0 && c >= 0);
+	OK(fd_put(b, "g", "b") && fd_put(c, "g", "c"));
+	DO(stor_rename(t->s, POT("a"), "z", &t->e));
+	DO(stor_rollback(t->s, POT("z"), "s1", &t->e));
+	OK(suite_has(t, POT("z"), "f", "1"));
+	DO(stor_snap_destroy(t->s, POT("z"), "s1", &t->e));
+	DO(stor_destroy(t->s, POT("z"), &t->e));
+	OK(fd_has(b, "f", "1") && fd_has(c, "f", "2") && fd_has(b, "g", "b") && fd_has(c, "g", "c"));
+	OK(suite_tags_are(t, POT("b"), "") && suite_tags_are(t, POT("c"), ""));
+	close(b);
+	close(c);
+	DO(stor_unmount(t->s, POT("b"), &t->e));
+	DO(stor_unmount(t->s, POT("c"), &t->e));
+	return suite_empty(t);
+}
+
 /* Takes the mount as root directory of a namespace of its own, as a pot's first process does. */
 static int
 enter_root(struct suite *t)
@@ -554,6 +583,7 @@ const struct suite_case suite_content[] = {
 	{ "many rounds of snapshot and purge", many_rounds },
 	{ "a read-only mount refuses writes", read_only_mount },
 	{ "mounts are detached", detached_mount },
+	{ "the origin of a clone in use: renamed, rolled back, destroyed", clone_in_use },
 	{ "a root can be the root of a namespace, and keeps its mounts inside", root_of_a_namespace },
 	{ "a mounted source is busy, or all goes right", busy_source },
 	{ "subvolumes made inside a root go with it", nested_subvolumes },
