@@ -53,6 +53,7 @@ hold_name(const char *clone, struct stor_fs fs, char out[static ZFS_NAME_LEN])
 	snprintf(out + len, ZFS_NAME_LEN - len, HOLD_SUFFIX);
 }
 
+/* 1 when there are some, 0 when not. */
 static int
 snapshot_clones(struct stor *s, struct stor_fs fs, const char *ds, struct err *e)
 {
@@ -70,6 +71,8 @@ snapshot_clones(struct stor *s, struct stor_fs fs, const char *ds, struct err *e
 		if (rc == -E_EXIST || rc == -E_NOENT)
 			rc = 0;
 	}
+	if (rc == 0 && c.names.n > 0)
+		rc = 1;
 	strv_fini(&c.names);
 	return rc;
 }
@@ -100,15 +103,13 @@ int
 zfs_rename_dataset(struct stor *s, struct stor_fs fs, const char *from, const char *to, struct err *e)
 {
 	struct err second = ERR_INIT;
-	int rc = zfs_run(NULL, e, "rename", from, to, NULL), dropped;
+	int made = zfs_os_clone_mounts() ? snapshot_clones(s, fs, from, e) : 0;
+	int rc = made, dropped;
 
-	if (rc != -E_BUSY)
-		return rc;
-	if (!zfs_os_clone_mounts())
-		return zfs_run_patiently(e, "rename", from, to, NULL);
-	rc = snapshot_clones(s, fs, from, e);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = zfs_run_patiently(e, "rename", from, to, NULL);
+	if (made == 0)
+		return rc;
 	fault_point("zfs.rename.held");
 	dropped = zfs_drop_holds(s, fs, &second);
 	if (rc == 0 && dropped < 0) {
