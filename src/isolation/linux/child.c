@@ -216,9 +216,13 @@ static int
 child_a(void *arg)
 {
 	struct spawn_ctx *ctx = arg;
+	static const unsigned long dfl[4] = { 0, 0, 0, 0 };
 	long r;
 
 	raw(__NR_setsid);
+	/* The caller may ignore signals; the mask stays full until the shim is ready for them. */
+	for (int sig = 1; sig <= 64; sig++)
+		raw(__NR_rt_sigaction, sig, dfl, 0, 8);
 	r = child_clone_b(ctx);
 	if (r < 0) {
 		child_failed(&ctx->fail_a, STEP_CLONE_INIT, r, "");
@@ -240,9 +244,8 @@ int
 child_a0(void *arg)
 {
 	struct spawn_ctx *ctx = arg;
-	/* The caller may ignore signals; the mask stays full until the shim is ready for them. */
 	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CLEAR_SIGHAND,
+		.flags = CLONE_VM | CLONE_PARENT_SETTID,
 		.exit_signal = SIGCHLD,
 		.parent_tid = (uint64_t)(uintptr_t)&ctx->shim_pid,
 		.stack = (uint64_t)(uintptr_t)ctx->stack_a,
