@@ -58,6 +58,7 @@ struct attached {
 	int fd, out, err;
 	uint64_t run_id;
 	int status; /* -1: not ended */
+	bool cleaned;
 };
 
 /* The shim asks for the clean-up; a failure leaves it to the shim's verb. */
@@ -65,9 +66,9 @@ static void
 clean_up(struct attached *a)
 {
 	const char done = SHIM_CLEANED, failed = 0;
-	bool cleaned = a->status >= 0 && eng_cleanup(a->g, a->name, a->run_id, NULL) == 0;
 
-	(void)!send(a->fd, cleaned ? &done : &failed, 1, MSG_NOSIGNAL);
+	a->cleaned = a->status >= 0 && eng_cleanup(a->g, a->name, a->run_id, NULL) == 0;
+	(void)!send(a->fd, a->cleaned ? &done : &failed, 1, MSG_NOSIGNAL);
 }
 
 static void
@@ -102,14 +103,14 @@ int
 eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd, int err_fd, int signal_fd,
     int *status, struct err *e)
 {
-	struct attached a = { g, name, proc->fd, out_fd, err_fd, 0, -1 };
+	struct attached a = { g, name, proc->fd, out_fd, err_fd, 0, -1, false };
 	struct pollfd p[2] = { { proc->fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
 	char frame[1 + SHIM_FRAME_MAX];
 	struct pot_exit x;
 	ssize_t n = 1;
 	int rc;
 
-	while (n > 0) {
+	while (n > 0 && !a.cleaned) {
 		if (poll(p, 2, -1) < 0) {
 			if (errno == EINTR)
 				continue;

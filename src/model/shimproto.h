@@ -108,9 +108,11 @@ shim_crc32(const void *data, unsigned long len)
 #define SHIM_FRAME_ERR 'e'
 #define SHIM_FRAME_EXIT 'x' /* struct shim_exit; the socket is closed when clean-up is done */
 /*
- * After the exit, when the mounts are gone: "clean up, you have everything in
- * memory". The client answers with the byte SHIM_CLEANED when it has; without
- * it the shim executes the clean-up verb as for anybody else.
+ * After the exit: "clean up, you have everything in memory". The client
+ * answers with the byte SHIM_CLEANED when it has; without it the shim executes
+ * the clean-up verb as for anybody else. The mounts go behind that, because
+ * the kernel writes the file system below them to the disk first; the lock
+ * that means "alive" goes after them.
  */
 #define SHIM_FRAME_CLEAN 'c'
 #define SHIM_CLEANED 'C'

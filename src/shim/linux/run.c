@@ -257,7 +257,7 @@ shim_run(char **argv)
 		.client = { .fd = SHIM_FD_CLIENT, .pend = buffers.pend },
 	};
 	int status = 0;
-	bool flushed;
+	bool handed_over;
 	int64_t when;
 
 	raw(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, 0, sizeof(all));
@@ -279,9 +279,9 @@ shim_run(char **argv)
 		raw_exit(0);
 	run_record(&r, status, when, &x);
 	client_send(&r.client, SHIM_FRAME_EXIT, &x, sizeof(x));
-	flushed = run_linger(&r);
+	handed_over = run_linger(&r) && run_handed_over(&r);
 	run_release();
-	if (flushed && run_handed_over(&r))
+	if (handed_over)
 		raw_exit(0);
 	run_cleanup(&r);
 }
