@@ -126,11 +126,13 @@ split_char(struct splitter *sp, struct strv *v, struct err *e)
 	case ' ':
 	case '\t':
 	case '\n':
+		/* A word that lost a byte for want of memory must not pass for a shorter one. */
+		rc = buf_check(&sp->word, "command line", e);
 		if (sp->in_word)
 			strv_add(v, buf_cstr(&sp->word));
 		sp->in_word = false;
 		buf_reset(&sp->word);
-		return 0;
+		break;
 	case '\'':
 	case '"':
 		sp->in_word = true;

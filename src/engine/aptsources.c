@@ -138,6 +138,8 @@ use_entry(const struct apt_entry *n, const char *suite, const char *host, struct
 	for (size_t s = 0; s < n->suites.n; s++) {
 		if (!map_suite(n->suites.v[s], suite, host, &name))
 			continue;
+		if ((r = buf_check(&name, "suite", e)) < 0)
+			return r;
 		for (size_t u = 0; u < n->uris.n; u++)
 			if (strncmp(n->uris.v[u], "cdrom:", 6) != 0 &&
 			    (r = add_line(n, n->uris.v[u], buf_cstr(&name), lines, e)) < 0)
@@ -179,13 +181,15 @@ parse_line(const char *s, size_t len, const struct apt_place *at, struct apt_ent
 		kind = (size_t)(close - s) + 1;
 	}
 	add_words(&words, s + kind, len - kind);
+	if (words.failed)
+		return strv_check(&words, "package source", e);
 	if (words.n < 2)
 		return err_set(e, E_INVAL, "%s:%u: URI or suite is missing", at->what, at->line);
 	strv_add(&n->uris, words.v[0]);
 	strv_add(&n->suites, words.v[1]);
 	for (size_t i = 2; i < words.n; i++)
 		strv_add(&n->components, words.v[i]);
-	return words.failed ? strv_check(&words, "package source", e) : entry_check(n, at, e);
+	return entry_check(n, at, e);
 }
 
 int
@@ -256,6 +260,14 @@ is_false(const char *s, size_t len)
 	return false;
 }
 
+/* Words that are not all there fail the entry, at its check. */
+static void
+pass_failure(struct apt_entry *n, bool failed, bool nomem)
+{
+	n->options.failed = n->options.failed || failed;
+	n->options.nomem = n->options.nomem || nomem;
+}
+
 static void
 take_option(
     struct apt_stanza *st, const char *option, const char *value, size_t len, const struct apt_place *at)
@@ -268,15 +280,14 @@ take_option(
 		st->key = *at;
 		return;
 	}
+	pass_failure(&st->entry, words.failed, words.nomem);
 	if (words.n == 0)
 		return;
 	buf_fmt(&b, "%s=", option);
 	for (size_t i = 0; i < words.n; i++)
 		buf_fmt(&b, "%s%s", i > 0 ? "," : "", words.v[i]);
-	if (b.failed)
-		st->entry.options.failed = true;
-	else
-		strv_add(&st->entry.options, buf_cstr(&b));
+	pass_failure(&st->entry, b.failed, b.nomem);
+	strv_add(&st->entry.options, buf_cstr(&b));
 }
 
 /* value: everything behind the colon, continuation lines included. */
@@ -302,6 +313,7 @@ take_field(struct apt_stanza *st, const char *name, size_t nlen, const char *val
 		st->entry.off = words.n > 0 && is_false(words.v[0], strlen(words.v[0]));
 	}
 #undef IS
+	pass_failure(&st->entry, words.failed, words.nomem);
 	for (size_t i = 0; i < ARRAY_LEN(apt_options); i++)
 		if (strlen(apt_options[i].field) == nlen &&
 		    strncasecmp(name, apt_options[i].field, nlen) == 0)

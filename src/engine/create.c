@@ -388,7 +388,7 @@ eng_destroy(struct eng *g, const char *name, bool force, struct err *e)
 	int rc = eng_need_storage(g, e);
 
 	if (rc == 0)
-		rc = epot_get_raw(&p, g, name, LOCK_WAIT_MS, e);
+		rc = epot_get_settled(&p, g, name, e);
 	if (rc < 0)
 		return rc;
 	rc = epot_reconcile(&p, e);

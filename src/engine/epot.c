@@ -305,6 +305,29 @@ epot_get_raw(struct epot *p, struct eng *g, const char *name, int lock_wait_ms, 
 	}
 }
 
+/* Ended and cleaned up, but the shim is still there. */
+static bool
+is_ending(const struct state *s)
+{
+	return s->rec.magic != 0 && s->rec.op == OP_NONE && !state_is_active(&s->rec) && state_alive(s);
+}
+
+int
+epot_get_settled(struct epot *p, struct eng *g, const char *name, struct err *e)
+{
+	int rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);
+
+	while (rc == 0 && is_ending(&p->state)) {
+		/* Its mounts are on their way out, or its clean-up verb wants to look. */
+		epot_unlock(p);
+		rc = epot_wait_dead(p, LOCK_WAIT_MS, e);
+		epot_fini(p);
+		if (rc == 0)
+			rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);
+	}
+	return rc;
+}
+
 int
 epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access access, struct err *e)
 {
@@ -331,7 +354,7 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 			return no_such_pot(name, e);
 		return 0;
 	}
-	rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);
+	rc = epot_get_settled(p, g, name, e);
 	if (rc < 0)
 		return rc;
 	/* Of a setting that was killed before its rename. */

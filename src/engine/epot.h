@@ -35,6 +35,8 @@ enum epot_access {
 int epot_get(struct epot *, struct eng *, const char *name, enum epot_access, struct err *) MUST_CHECK;
 /* The same, but of a damaged or half-made one too, without any repair (destroy). */
 int epot_get_raw(struct epot *, struct eng *, const char *name, int lock_wait_ms, struct err *) MUST_CHECK;
+/* As get_raw, but not before the shim of a run that has ended is gone, and its mounts with it. */
+int epot_get_settled(struct epot *, struct eng *, const char *name, struct err *) MUST_CHECK;
 void epot_unlock(struct epot *);
 void epot_fini(struct epot *);
 int epot_load_conf(struct epot *, struct err *) MUST_CHECK;
@@ -149,7 +151,6 @@ struct etc_files {
 int etc_make(struct epot *, struct err *) MUST_CHECK;
 int etc_mounts(struct epot *, struct etc_files *, struct err *) MUST_CHECK;
 void etc_files_fini(struct etc_files *);
-int etc_remove(struct epot *, struct err *) MUST_CHECK;
 
 /* Environment of the main process and of exec: system part, the pot's, extra (may be NULL). */
 int epot_environment(

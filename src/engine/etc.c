@@ -18,15 +18,29 @@
 static int
 write_file(int dir, const char *name, const struct buf *b, struct err *e)
 {
+	AUTO_FINI(buf) struct buf old = BUF_INIT(ETC_FILE_MAX);
 	AUTO(fd) int fd = -1;
 	int rc = buf_check(b, name, e);
 
 	if (rc < 0)
 		return rc;
+	/* Mostly nothing has changed since the last start, and then nothing is written. */
+	if (file_read(dir, name, &old, NULL) == 0 && old.len == b->len &&
+	    memcmp(buf_cstr(&old), buf_cstr(b), b->len) == 0)
+		return 0;
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return err_sys(e, "cannot write etc/%s", name);
 	return fd_write_all(fd, buf_cstr(b), b->len, name, e);
+}
+
+/* The pot keeps its own. */
+static int
+forget_file(int dir, const char *name, struct err *e)
+{
+	if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove etc/%s", name);
+	return 0;
 }
 
 static int
@@ -38,7 +52,7 @@ make_hosts(struct epot *p, int dir, struct err *e)
 
 	/* On a bridge one is kept current for all of its pots. */
 	if (potconf_attr_bool(&p->conf, "no-etc-hosts") || network_is_bridged(p->state.rec.network))
-		return 0;
+		return forget_file(dir, "hosts", e);
 	buf_fmt(&b, "127.0.0.1\tlocalhost %s\n::1\tlocalhost %s\n", host, host);
 	while ((entry = kv_next(&p->conf.kv, PC_HOSTS, &pos)) != NULL)
 		buf_fmt(&b, "%s\n", entry);
@@ -82,7 +96,7 @@ make_resolv(struct epot *p, int dir, struct err *e)
 	int rc;
 
 	if (strcmp(dns, "off") == 0)
-		return 0;
+		return forget_file(dir, "resolv.conf", e);
 	if (strcmp(dns, "pot") == 0) {
 		/* Without a server the C library would ask 127.0.0.1, for long. */
 		buf_str(&b, "# Only names of pots (/etc/hosts).\noptions timeout:1 attempts:1\n");
@@ -182,12 +196,6 @@ etc_files_fini(struct etc_files *f)
 	for (size_t i = 0; i < f->n; i++)
 		fd_close(f->m[i].fd);
 	f->n = 0;
-}
-
-int
-etc_remove(struct epot *p, struct err *e)
-{
-	return tree_remove(p->dir_fd, ETC_DIR, e);
 }
 
 /* The last assignment of a name counts, in the place of the first. */

@@ -52,19 +52,65 @@ pass_signals(struct eng *g, const char *name, int signal_fd)
 		(void)!eng_kill(g, name, sigs[i], NULL);
 }
 
+struct attached {
+	struct eng *g;
+	const char *name;
+	int fd, out, err;
+	uint64_t run_id;
+	int status; /* -1: not ended */
+	bool cleaned;
+};
+
+/* The shim asks for the clean-up; a failure leaves it to the shim's verb. */
+static void
+clean_up(struct attached *a)
+{
+	const char done = SHIM_CLEANED, failed = 0;
+
+	a->cleaned = a->status >= 0 && eng_cleanup(a->g, a->name, a->run_id, NULL) == 0;
+	(void)!send(a->fd, a->cleaned ? &done : &failed, 1, MSG_NOSIGNAL);
+}
+
+static void
+take_frame(struct attached *a, const char *frame, size_t len)
+{
+	struct shim_exit x;
+
+	switch (frame[0]) {
+	case SHIM_FRAME_OUT:
+		pass_on(&a->out, frame + 1, len - 1);
+		break;
+	case SHIM_FRAME_ERR:
+		pass_on(&a->err, frame + 1, len - 1);
+		break;
+	case SHIM_FRAME_EXIT:
+		if (len != 1 + sizeof(x))
+			break;
+		memcpy(&x, frame + 1, sizeof(x));
+		a->run_id = x.run_id;
+		a->status =
+		    WIFSIGNALED(x.wait_status) ? 128 + WTERMSIG(x.wait_status) : WEXITSTATUS(x.wait_status);
+		break;
+	case SHIM_FRAME_CLEAN:
+		clean_up(a);
+		break;
+	default:
+		break;
+	}
+}
+
 int
 eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd, int err_fd, int signal_fd,
     int *status, struct err *e)
 {
-	char frame[1 + SHIM_FRAME_MAX];
+	struct attached a = { g, name, proc->fd, out_fd, err_fd, 0, -1, false };
 	struct pollfd p[2] = { { proc->fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
+	char frame[1 + SHIM_FRAME_MAX];
 	struct pot_exit x;
-	bool ended = false;
+	ssize_t n = 1;
 	int rc;
 
-	for (;;) {
-		ssize_t n;
-
+	while (n > 0 && !a.cleaned) {
 		if (poll(p, 2, -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -75,26 +121,14 @@ eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd
 		if (p[0].revents == 0)
 			continue;
 		n = recv(proc->fd, frame, sizeof(frame), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		if (frame[0] == SHIM_FRAME_OUT)
-			pass_on(&out_fd, frame + 1, (size_t)n - 1);
-		else if (frame[0] == SHIM_FRAME_ERR)
-			pass_on(&err_fd, frame + 1, (size_t)n - 1);
-		else if (frame[0] == SHIM_FRAME_EXIT && n == 1 + (ssize_t)sizeof(struct shim_exit)) {
-			struct shim_exit sx;
-
-			memcpy(&sx, frame + 1, sizeof(sx));
-			*status = WIFSIGNALED(sx.wait_status) ? 128 + WTERMSIG(sx.wait_status)
-							      : WEXITSTATUS(sx.wait_status);
-			ended = true;
-		}
+		if (n > 0)
+			take_frame(&a, frame, (size_t)n);
+		else if (n < 0 && errno == EINTR)
+			n = 1;
 	}
-	fd_close(proc->fd);
-	proc->fd = -1;
-	if (ended)
+	fd_close(take_fd(proc->fd));
+	*status = a.status;
+	if (a.status >= 0)
 		return 0;
 	/* No word from the shim: it was killed. The look repairs what it left. */
 	rc = eng_wait(g, name, &x, e);

@@ -4,6 +4,7 @@
  * command; a failing step is walked back at once.
  */
 #include "engine/epot.h"
+#include "engine/sync.h"
 
 #include <sys/random.h>
 #include <errno.h>
@@ -178,20 +179,25 @@ static int
 up_process(struct start *s, struct err *e)
 {
 	struct state_rec *r = &s->p->state.rec;
-	int rc = find_command(s, e);
+	struct state_sync sync = STATE_SYNC_INIT;
+	int rc = find_command(s, e), synced;
 
 	if (rc == 0)
 		rc = epot_environment(s->p, "/root", NULL, &s->env, e);
-	if (rc == 0)
-		rc = spawn(s, e);
+	if (rc < 0)
+		return rc;
+	/* That the pot starts is on the disk before anything of the user's runs; the pids that
+	   come to it mean nothing after a power cut. */
+	state_sync_begin(&s->p->state, &sync);
+	rc = spawn(s, e);
+	synced = state_sync_end(&s->p->state, &sync, rc < 0 ? NULL : e);
 	if (rc < 0)
 		return rc;
 	fault_point("start.spawned");
 	r->init = s->child.init;
 	r->shim = s->child.shim;
 	r->started_ns = text_now_ns();
-	/* Nothing of the user's runs before its start is on the disk. */
-	rc = state_write(&s->p->state, true, e);
+	rc = synced < 0 ? synced : state_write(&s->p->state, false, e);
 	fault_point("start.recorded");
 	if (rc < 0)
 		iso_abort(&s->child);

@@ -21,6 +21,22 @@
 _Static_assert(sizeof(struct state_rec) <= STATE_SLOT_SIZE, "a record fits its slot");
 _Static_assert(sizeof(struct shim_exit) <= STATE_RING_OFF - STATE_EXIT_OFF, "the exit fits its slot");
 
+static const char *const state_names[] = {
+	[POT_CREATED] = "created",
+	[POT_STARTING] = "starting",
+	[POT_RUNNING] = "running",
+	[POT_PAUSED] = "paused",
+	[POT_STOPPING] = "stopping",
+	[POT_STOPPED] = "stopped",
+	[POT_FAILED] = "failed",
+};
+
+const char *
+pot_state_name(enum pot_state s)
+{
+	return (size_t)s < ARRAY_LEN(state_names) ? state_names[s] : "unknown";
+}
+
 static uint32_t
 rec_crc(const struct state_rec *r)
 {

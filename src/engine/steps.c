@@ -35,12 +35,6 @@ down_cgroup(struct epot *p, struct err *e)
 }
 
 static int
-down_files(struct epot *p, struct err *e)
-{
-	return etc_remove(p, e);
-}
-
-static int
 down_root(struct epot *p, struct err *e)
 {
 	int rc = eng_need_storage(p->eng, e);
@@ -66,7 +60,8 @@ static const struct {
 } steps[STEP_COUNT] = {
 	[STEP_HOOKS] = { "walk-back.hooks", down_hooks },
 	[STEP_ROOT] = { "walk-back.root", down_root },
-	[STEP_FILES] = { "walk-back.files", down_files },
+	/* pots/NAME/etc is the pot's own and stays; its mounts ended with the processes. */
+	[STEP_FILES] = { "walk-back.files", NULL },
 	[STEP_CGROUP] = { "walk-back.cgroup", down_cgroup },
 	[STEP_PROCESS] = { "walk-back.process", down_process },
 	[STEP_NETWORK] = { "walk-back.network", down_network },
@@ -123,7 +118,8 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 	for (int i = STEP_COUNT - 1; i >= 0 && rc == 0; i--) {
 		if ((r->steps & (1u << i)) == 0)
 			continue;
-		rc = steps[i].down(p, e);
+		if (steps[i].down != NULL)
+			rc = steps[i].down(p, e);
 		if (rc < 0)
 			break;
 		fault_point(steps[i].name);
@@ -141,7 +137,8 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 	r->paused = 0;
 	r->state = final;
 	fault_point("walk-back.end");
-	return state_write(&p->state, true, e);
+	/* How it ended is on the disk in the shim's record; only without one must this be. */
+	return state_write(&p->state, r->crashed != 0, e);
 }
 
 void

@@ -18,16 +18,6 @@ struct pot_ctx {
 	struct eng *eng;
 };
 
-static const char *const state_names[] = {
-	[POT_CREATED] = "created",
-	[POT_STARTING] = "starting",
-	[POT_RUNNING] = "running",
-	[POT_PAUSED] = "paused",
-	[POT_STOPPING] = "stopping",
-	[POT_STOPPED] = "stopped",
-	[POT_FAILED] = "failed",
-};
-
 int
 pot_open(struct pot_ctx **out, const struct pot_open_args *args, struct err *e)
 {
@@ -58,12 +48,6 @@ const char *
 pot_root(const struct pot_ctx *c)
 {
 	return c->eng->root;
-}
-
-const char *
-pot_state_name(enum pot_state s)
-{
-	return (size_t)s < ARRAY_LEN(state_names) ? state_names[s] : "unknown";
 }
 
 static int

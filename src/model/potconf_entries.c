@@ -347,17 +347,26 @@ entry_check_mount(const char *value, struct err *e)
 	return r;
 }
 
-static bool
-mount_match(const char *value, const void *target)
+/* 1: pair *at of the file mounts there; 0: none does. Fails only for want of memory, which is no answer. */
+static int
+mount_find(const struct kv *kv, const char *target, size_t *at, struct err *e)
 {
-	struct potconf_mount m;
-	bool same;
+	for (size_t i = 0; i < kv->n; i++) {
+		struct potconf_mount m;
+		bool same;
+		int r;
 
-	if (mount_read(&m, value, NULL) < 0)
-		return false;
-	same = strcmp(m.target, target) == 0;
-	mount_fini(&m);
-	return same;
+		if (strcmp(kv->v[i].key, PC_MOUNT) != 0)
+			continue;
+		if ((r = mount_read(&m, kv->v[i].value, e)) < 0)
+			return r;
+		same = strcmp(m.target, target) == 0;
+		mount_fini(&m);
+		*at = i;
+		if (same)
+			return 1;
+	}
+	return 0;
 }
 
 int
@@ -366,14 +375,15 @@ potconf_mount_add(struct potconf *pc, const struct potconf_mount *mount, struct 
 	AUTO_FINI(buf) struct buf line = BUF_INIT(16 * PATH_LEN_MAX);
 	struct potconf_mount m;
 	char ro[] = "ro";
+	size_t at = 0;
 	int r;
 
 	if ((r = mount_make(&m, mount->source, mount->target, mount->ro, e)) < 0)
 		return r;
 	text_join((char *const[]){ m.source, m.target, m.ro ? ro : NULL, NULL }, &line);
-	if (find(&pc->kv, PC_MOUNT, mount_match, m.target) < pc->kv.n)
+	if ((r = mount_find(&pc->kv, m.target, &at, e)) == 1)
 		r = err_set(e, E_EXIST, "mount target %.200s: used already", m.target);
-	else if ((r = buf_check(&line, "the mount", e)) == 0 &&
+	else if (r == 0 && (r = buf_check(&line, "the mount", e)) == 0 &&
 	    (r = potconf_room(pc, PC_MOUNT, buf_cstr(&line), e)) == 0)
 		r = kv_add(&pc->kv, PC_MOUNT, buf_cstr(&line), e);
 	mount_fini(&m);
@@ -384,13 +394,16 @@ int
 potconf_mount_remove(struct potconf *pc, const char *target, struct err *e)
 {
 	AUTO_FREE char *clean = NULL;
+	size_t at = 0;
 	int r = path_make(&clean, target, "target", e);
+	int there = r < 0 ? r : mount_find(&pc->kv, clean, &at, e);
 
-	if (r < 0)
-		return r;
-	if (remove_all(&pc->kv, PC_MOUNT, mount_match, clean) < 0)
+	if (there == 0)
 		return err_set(e, E_NOENT, "mount target %.200s: nothing is mounted there", clean);
-	return 0;
+	/* A file edited by hand may name it more than once. */
+	for (; there == 1; there = mount_find(&pc->kv, clean, &at, e))
+		drop(&pc->kv, at);
+	return there;
 }
 
 int

@@ -452,7 +452,8 @@ zfs_rename(struct stor *s, struct stor_fs fs, const char *newname, struct err *e
 {
 	struct stor_fs to = { fs.kind, newname };
 	char from_ds[ZFS_NAME_LEN], to_ds[ZFS_NAME_LEN];
-	int rc = zfs_recover(s, to, e);
+	struct err second;
+	int rc = zfs_recover(s, to, e), end;
 
 	if (rc == 0)
 		rc = zfs_recover(s, fs, e);
@@ -467,9 +468,13 @@ zfs_rename(struct stor *s, struct stor_fs fs, const char *newname, struct err *e
 	zfs_dataset(s, fs, from_ds);
 	zfs_dataset(s, to, to_ds);
 	fault_point("zfs.rename.start");
-	rc = zfs_run_patiently(e, "rename", from_ds, to_ds, NULL);
+	rc = zfs_work_begin(s, fs, "rename", e);
+	if (rc < 0)
+		return rc;
+	rc = zfs_rename_dataset(s, fs, from_ds, to_ds, e);
 	fault_point("zfs.rename.made");
-	return rc;
+	end = zfs_work_end(s, fs, rc == 0 ? e : &second);
+	return rc < 0 ? rc : end;
 }
 
 static int

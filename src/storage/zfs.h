@@ -60,6 +60,11 @@ int zfs_destroy(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int zfs_snap_destroy(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int zfs_rollback(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 
+/* zfs_rename.c: the link of fs must be there, since a kill can leave hidden snapshots of its clones. */
+int zfs_rename_dataset(
+    struct stor *, struct stor_fs, const char *from, const char *to, struct err *) MUST_CHECK;
+int zfs_drop_holds(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+
 /* zfs_list.c */
 int zfs_snap_list(struct stor *, struct stor_fs, stor_snap_fn *, void *, struct err *) MUST_CHECK;
 int zfs_list(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *, struct err *) MUST_CHECK;

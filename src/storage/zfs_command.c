@@ -109,6 +109,13 @@ zfs_run(struct buf *out, struct err *e, ...)
 	return run_words(argv, out, e);
 }
 
+/* A rollback that meets zfs-fuse's daemon amid the end of a mount is told of an I/O error. */
+static bool
+may_pass(int rc, const struct err *e)
+{
+	return rc == -E_BUSY || (rc == -E_SYS && e != NULL && strstr(e->msg, "I/O error") != NULL);
+}
+
 int
 zfs_run_patiently(struct err *e, ...)
 {
@@ -124,7 +131,7 @@ zfs_run_patiently(struct err *e, ...)
 	 * A dataset stays busy for a moment after its last use (an unmount over
 	 * FUSE, a removed jail), and ZFS has no event for the end of it.
 	 */
-	while ((rc = run_words(argv, NULL, e)) == -E_BUSY && text_monotonic_ms() < end)
+	while (may_pass(rc = run_words(argv, NULL, e), e) && text_monotonic_ms() < end)
 		(void)poll(NULL, 0, BUSY_STEP_MS);
 	return rc;
 }

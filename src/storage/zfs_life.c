@@ -8,6 +8,7 @@
  *   reap           look through <zfs_root>/deleted
  *   clone:DATASET  the hidden snapshot of DATASET goes with its last clone
  *   hide           the same for the file system's own hidden snapshots
+ *   rename         nothing but what every one does: hidden snapshots that a rename needed go
  *   rollback       see zfs_rollback()
  *
  * ZFS cannot remove a snapshot that has clones. Such a snapshot gets a hidden
@@ -214,13 +215,13 @@ drop_head(const char *deleted)
 
 /* Takes a dataset away from its name; it goes when nothing hangs on it. */
 static int
-put_away(struct stor *s, const char *ds, struct err *e)
+put_away(struct stor *s, struct stor_fs fs, const char *ds, struct err *e)
 {
 	char deleted[ZFS_NAME_LEN];
 	int rc;
 
 	deleted_name(s, deleted);
-	rc = zfs_run_patiently(e, "rename", ds, deleted, NULL);
+	rc = zfs_rename_dataset(s, fs, ds, deleted, e);
 	fault_point("zfs.put_away.renamed");
 	if (rc < 0)
 		return rc;
@@ -255,7 +256,7 @@ destroy_or_put_away(struct stor *s, struct stor_fs fs, const char *ds, bool orig
 		rc = begun ? 0 : zfs_work_begin(s, fs, "reap", e);
 		begun = true;
 		if (rc == 0)
-			rc = put_away(s, ds, e);
+			rc = put_away(s, fs, ds, e);
 	}
 	if (rc == 0 && begun)
 		rc = reap(s, e);
@@ -342,11 +343,11 @@ note_prop(void *arg, const struct zfs_value *v)
 static int
 take_over(struct stor *s, struct stor_fs fs, const char *ds, const char *staged, struct err *e)
 {
-	int rc = put_away(s, ds, e);
+	int rc = put_away(s, fs, ds, e);
 
 	if (rc < 0 && rc != -E_NOENT)
 		return rc;
-	rc = zfs_run_patiently(e, "rename", staged, ds, NULL);
+	rc = zfs_rename_dataset(s, fs, staged, ds, e);
 	fault_point("zfs.rollback.renamed");
 	return rc < 0 ? rc : reap(s, e);
 }
@@ -489,6 +490,20 @@ recover_hide(struct stor *s, struct stor_fs fs, struct err *e)
 	return mark_hidden(ds, prefix, e);
 }
 
+static int
+recover_work(struct stor *s, struct stor_fs fs, const char *what, struct err *e)
+{
+	if (strcmp(what, "rename") == 0)
+		return 0;
+	if (strcmp(what, "rollback") == 0)
+		return recover_rollback(s, fs, e);
+	if (strncmp(what, "clone:", 6) == 0)
+		return recover_clone(what + 6, fs, e);
+	if (strcmp(what, "hide") == 0)
+		return recover_hide(s, fs, e);
+	return reap(s, e);
+}
+
 int
 zfs_recover(struct stor *s, struct stor_fs fs, struct err *e)
 {
@@ -502,14 +517,9 @@ zfs_recover(struct stor *s, struct stor_fs fs, struct err *e)
 	if (n < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "zfs: reading what was done to '%s'", fs.name);
 	what[n] = '\0';
-	if (strcmp(what, "rollback") == 0)
-		rc = recover_rollback(s, fs, e);
-	else if (strncmp(what, "clone:", 6) == 0)
-		rc = recover_clone(what + 6, fs, e);
-	else if (strcmp(what, "hide") == 0)
-		rc = recover_hide(s, fs, e);
-	else
-		rc = reap(s, e);
+	rc = zfs_drop_holds(s, fs, e);
+	if (rc == 0)
+		rc = recover_work(s, fs, what, e);
 	if (rc < 0)
 		return err_wrap(e, "ending what a killed process did to '%s'", fs.name);
 	return zfs_work_end(s, fs, e);

@@ -5,6 +5,12 @@
 #   run_storage.sh PATH/TO/storage-conformance [MECHANISM...]
 set -eu
 
+# All mounts are in a namespace of our own, and shared there as on most systems.
+if [ "${1-}" != --inside ]; then
+	exec unshare -m --propagation slave sh -c 'mount --make-rshared / && exec "$0" --inside "$@"' "$0" "$@"
+fi
+shift
+
 suite=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
 shift

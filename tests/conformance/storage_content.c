@@ -11,10 +11,14 @@
 #include <string.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -139,7 +143,7 @@ nanoseconds_kept(struct suite *t, struct stor_fs fs, long *nsec)
 static bool
 attributes(struct suite *t)
 {
-	long nsec;
+	long nsec = 0;
 
 	DO(stor_create(t->s, BASE("a"), &t->e));
 	int root = stor_mount(t->s, BASE("a"), false, &t->e);
@@ -418,6 +422,68 @@ busy_source(struct suite *t)
 	return suite_empty(t);
 }
 
+/* A clone that is in use, as by a running pot, is in nobody's way and feels nothing. */
+static bool
+clone_in_use(struct suite *t)
+{
+	DO(stor_create(t->s, POT("a"), &t->e));
+	OK(suite_put(t, POT("a"), "f", "1"));
+	DO(stor_snapshot(t->s, POT("a"), "s1", &t->e));
+	OK(suite_put(t, POT("a"), "f", "2"));
+	DO(stor_snapshot(t->s, POT("a"), "s2", &t->e));
+	DO(stor_clone(t->s, POT("a"), "s1", POT("b"), &t->e));
+	DO(stor_clone(t->s, POT("a"), NULL, POT("c"), &t->e));
+	int b = stor_mount(t->s, POT("b"), false, &t->e);
+	int c = stor_mount(t->s, POT("c"), false, &t->e);
+	OK(b >= 0 && c >= 0);
+	OK(fd_put(b, "g", "b") && fd_put(c, "g", "c"));
+	DO(stor_rename(t->s, POT("a"), "z", &t->e));
+	DO(stor_rollback(t->s, POT("z"), "s1", &t->e));
+	OK(suite_has(t, POT("z"), "f", "1"));
+	DO(stor_snap_destroy(t->s, POT("z"), "s1", &t->e));
+	DO(stor_destroy(t->s, POT("z"), &t->e));
+	OK(fd_has(b, "f", "1") && fd_has(c, "f", "2") && fd_has(b, "g", "b") && fd_has(c, "g", "c"));
+	OK(suite_tags_are(t, POT("b"), "") && suite_tags_are(t, POT("c"), ""));
+	close(b);
+	close(c);
+	DO(stor_unmount(t->s, POT("b"), &t->e));
+	DO(stor_unmount(t->s, POT("c"), &t->e));
+	return suite_empty(t);
+}
+
+/* Takes the mount as root directory of a namespace of its own, as a pot's first process does. */
+static int
+enter_root(struct suite *t)
+{
+	int root = stor_mount(t->s, POT("a"), false, &t->e);
+
+	if (root < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 1;
+	if (move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(root) < 0)
+		return 2;
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return 3;
+	if (umount2(".", MNT_DETACH) < 0 || mkdir("/d", 0755) < 0 || mount("t", "/d", "tmpfs", 0, NULL) < 0)
+		return 4;
+	return open("/d/f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) < 0 ? 5 : 0;
+}
+
+/* Also where the host's mounts are shared: run_storage.sh makes them so. */
+static bool
+root_of_a_namespace(struct suite *t)
+{
+	if (suite_copies(t) || geteuid() != 0)
+		SKIP("a plain directory is no mount");
+	DO(stor_create(t->s, POT("a"), &t->e));
+	int status = suite_child(t, enter_root, NULL, NULL);
+	OK(WIFEXITED(status));
+	OK(WEXITSTATUS(status) == 0);
+	DO(stor_unmount(t->s, POT("a"), &t->e));
+	/* What was mounted in there did not come out. */
+	OK(suite_has(t, POT("a"), "d/f", NULL));
+	return suite_empty(t);
+}
+
 static int
 make_nested(int dirfd, const char *name)
 {
@@ -517,6 +583,8 @@ const struct suite_case suite_content[] = {
 	{ "many rounds of snapshot and purge", many_rounds },
 	{ "a read-only mount refuses writes", read_only_mount },
 	{ "mounts are detached", detached_mount },
+	{ "the origin of a clone in use: renamed, rolled back, destroyed", clone_in_use },
+	{ "a root can be the root of a namespace, and keeps its mounts inside", root_of_a_namespace },
 	{ "a mounted source is busy, or all goes right", busy_source },
 	{ "subvolumes made inside a root go with it", nested_subvolumes },
 	{ NULL, NULL },

@@ -185,6 +185,17 @@ crash_op(struct suite *t, const struct crash_op *op)
 	return true;
 }
 
+/* The call's result, made while the clone is mounted, as it is for a running pot. */
+#define under_use(t, call)                                                    \
+	({                                                                    \
+		int root_ = stor_mount((t)->s, BASE("keep"), true, &(t)->e);  \
+		int rc_ = root_ < 0 ? root_ : (call);                         \
+		if (rc_ == 0 && !fd_has(root_, "f", "1"))                     \
+			rc_ = -E_CORRUPT;                                     \
+		fd_close(root_);                                              \
+		rc_ == 0 ? stor_unmount((t)->s, BASE("keep"), &(t)->e) : rc_; \
+	})
+
 /* One case per operation: run_NAME() does it, crash_NAME() kills it everywhere. */
 #define CRASH(name, what, setup, call)                                                   \
 	static int run_##name(struct suite *t)                                           \
@@ -206,6 +217,12 @@ CRASH(clone_tag, "clone of a snapshot", setup_source, stor_clone(t->s, SRC, "s1"
 CRASH(clone_now, "clone of the present", setup_source, stor_clone(t->s, SRC, NULL, DST, &t->e))
 CRASH(rename, "rename", setup_source, stor_rename(t->s, SRC, "dst", &t->e))
 CRASH(destroy, "destroy", setup_source, stor_destroy(t->s, SRC, &t->e))
+CRASH(rename_in_use, "rename under a clone in use", setup_source,
+    under_use(t, stor_rename(t->s, SRC, "dst", &t->e)))
+CRASH(rollback_in_use, "rollback under a clone in use", setup_source,
+    under_use(t, stor_rollback(t->s, SRC, "s1", &t->e)))
+CRASH(destroy_in_use, "destroy under a clone in use", setup_source,
+    under_use(t, stor_destroy(t->s, SRC, &t->e)))
 CRASH(orphan_clone, "clone of an orphan", setup_orphan, stor_clone(t->s, SRC, NULL, DST, &t->e))
 CRASH(orphan_destroy, "destroy of an orphan", setup_orphan, stor_destroy(t->s, SRC, &t->e))
 
@@ -283,6 +300,12 @@ const struct suite_case suite_crash[] = {
 	{ "clone of the present, killed at every point: happened or did not, nothing left", crash_clone_now },
 	{ "rename, killed at every point: happened or did not, nothing left", crash_rename },
 	{ "destroy, killed at every point: happened or did not, nothing left", crash_destroy },
+	{ "rename under a clone in use, killed at every point: happened or did not, nothing left",
+	    crash_rename_in_use },
+	{ "rollback under a clone in use, killed at every point: happened or did not, nothing left",
+	    crash_rollback_in_use },
+	{ "destroy under a clone in use, killed at every point: happened or did not, nothing left",
+	    crash_destroy_in_use },
 	{ "clone of an orphan, killed at every point: happened or did not, nothing left",
 	    crash_orphan_clone },
 	{ "destroy of an orphan, killed at every point: happened or did not, nothing left",

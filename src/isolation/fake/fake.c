@@ -354,7 +354,8 @@ iso_tasks(const struct iso_ref *ref, iso_task_fn *fn, void *arg, struct err *e)
 int
 iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = *path == '\0' ? fcntl(dirfd, F_DUPFD_CLOEXEC, 3)
+				: openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	return fd >= 0 ? fd : err_sys(e, "cannot open \"%s\" for a bind mount", path);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 #include <linux/magic.h>
 
 #include "base/file.h"
@@ -135,10 +136,9 @@ relate(struct cg_tree *t, const char *root)
 void
 cg_parse(const char *mountinfo, const char *self, struct cg_trees *t)
 {
-	static const struct cg_trees none;
 	struct cg_tree roots[2];
 
-	*t = none;
+	memset(t, 0, sizeof(*t));
 	memset(roots, 0, sizeof(roots));
 	for (const char *l = mountinfo; *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
 		parse_mount(l, t, roots);
@@ -159,14 +159,49 @@ read_proc(const char *path, struct buf *b, struct err *e)
 	return fd_read_all(fd, b, e);
 }
 
+static bool
+is_mounted_at(const char *path, unsigned long magic, struct cg_tree *tree)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) != 0 || (unsigned long)fs.f_type != magic)
+		return false;
+	snprintf(tree->mount, sizeof(tree->mount), "%s", path);
+	return true;
+}
+
+/*
+ * The places where every distribution has them, without reading the mount
+ * table, which the kernel writes anew for each reader.  False when a hierarchy
+ * is elsewhere, or shows another part of the groups than this process is in.
+ */
+static bool
+find_quickly(struct cg_trees *t, const char *self)
+{
+	char own[2 * PATH_MAX];
+
+	t->v2.mount[0] = t->v2.own[0] = t->freezer.mount[0] = t->freezer.own[0] = '\0';
+	if (!is_mounted_at("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, &t->v2) &&
+	    !is_mounted_at("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC, &t->v2))
+		return false;
+	(void)is_mounted_at("/sys/fs/cgroup/freezer", CGROUP_SUPER_MAGIC, &t->freezer);
+	for (const char *l = self; *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
+		parse_own(l, t);
+	if (t->v2.own[0] != '/' || strncmp(t->v2.own, "/..", 3) == 0)
+		return false;
+	snprintf(own, sizeof(own), "%s%s", t->v2.mount, t->v2.own);
+	return access(own, F_OK) == 0;
+}
+
 int
 cg_find(struct cg_trees *t, struct err *e)
 {
 	AUTO_FINI(buf) struct buf mounts = BUF_INIT(PROC_FILE_MAX), self = BUF_INIT(65536);
-	int r = read_proc("/proc/self/mountinfo", &mounts, e);
+	int r = read_proc("/proc/self/cgroup", &self, e);
 
-	if (r == 0)
-		r = read_proc("/proc/self/cgroup", &self, e);
+	if (r < 0 || find_quickly(t, buf_cstr(&self)))
+		return r;
+	r = read_proc("/proc/self/mountinfo", &mounts, e);
 	if (r == 0)
 		cg_parse(buf_cstr(&mounts), buf_cstr(&self), t);
 	return r;

@@ -15,6 +15,7 @@
 	(SIGBIT(SIG_TERM) | SIGBIT(SIG_INT) | SIGBIT(SIG_HUP) | SIGBIT(SIG_QUIT) | SIGBIT(SIG_USR1) | \
 	    SIGBIT(SIG_USR2) | SIGBIT(SIG_CHLD))
 #define IDLE_NS 1000000000ul
+#define HAND_OVER_NS 200000000ul
 
 struct run {
 	int pid, sigfd;
@@ -162,9 +163,9 @@ run_record(struct run *r, int status, int64_t when, struct shim_exit *x)
 /*
  * A client that has not taken everything yet keeps a process of its own, so
  * that it loses nothing and the clean-up does not wait for it.  The lock goes
- * with the clean-up.
+ * with the clean-up.  True when the client has everything.
  */
-static void
+static bool
 run_linger(struct run *r)
 {
 	struct {
@@ -172,8 +173,10 @@ run_linger(struct run *r)
 		short events, revents;
 	} p = { r->client.fd, POLLOUT, 0 };
 
-	if (client_flush(&r->client) || raw(__NR_clone, 0, 0, 0, 0, 0) != 0)
-		return;
+	if (client_flush(&r->client))
+		return r->client.fd >= 0;
+	if (raw(__NR_clone, 0, 0, 0, 0, 0) != 0)
+		return false;
 	raw(__NR_close_range, SHIM_FD_STATE, SHIM_FD_ERR, 0);
 	raw(__NR_close_range, SHIM_FD_MNTNS, ~0u, 0);
 	while (!client_flush(&r->client)) {
@@ -182,6 +185,34 @@ run_linger(struct run *r)
 			break;
 	}
 	raw_exit(0);
+}
+
+/*
+ * A client that is there has everything in memory that the clean-up needs, so
+ * it is asked first.  One that does not answer soon is not waited for: the
+ * verb does what is still to do, and the pot's lock keeps the two apart.
+ */
+static bool
+run_handed_over(struct run *r)
+{
+	struct {
+		int fd;
+		short events, revents;
+	} p = { r->client.fd, POLLIN, 0 };
+	const uint64_t patience[2] = { 0, HAND_OVER_NS };
+	char answer = 0;
+
+	client_send(&r->client, SHIM_FRAME_CLEAN, "", 0);
+	if (r->client.fd < 0 || raw(__NR_ppoll, &p, 1, patience, NULL, 0) <= 0)
+		return false;
+	return raw(__NR_read, r->client.fd, &answer, 1) == 1 && answer == SHIM_CLEANED;
+}
+
+static void
+run_release(void)
+{
+	raw(__NR_close_range, SHIM_FD_LOGDIR, SHIM_FD_ERR, 0);
+	raw(__NR_close_range, SHIM_FD_MNTNS, ~0u, 0); /* here the pot's mounts go */
 }
 
 _Noreturn static void
@@ -193,10 +224,8 @@ run_cleanup(struct run *r)
 	};
 	const unsigned long none = 0;
 
-	raw(__NR_close_range, SHIM_FD_LOGDIR, SHIM_FD_ERR, 0);
 	if (r->client.fd < 0)
 		raw(__NR_close, SHIM_FD_CLIENT);
-	raw(__NR_close_range, SHIM_FD_MNTNS, ~0u, 0); /* here the pot's mounts go */
 	raw(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof(none));
 	raw(__NR_execve, r->cleanup[0], r->cleanup, envp);
 	raw_exit(127);
@@ -228,6 +257,7 @@ shim_run(char **argv)
 		.client = { .fd = SHIM_FD_CLIENT, .pend = buffers.pend },
 	};
 	int status = 0;
+	bool handed_over;
 	int64_t when;
 
 	raw(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, 0, sizeof(all));
@@ -249,6 +279,9 @@ shim_run(char **argv)
 		raw_exit(0);
 	run_record(&r, status, when, &x);
 	client_send(&r.client, SHIM_FRAME_EXIT, &x, sizeof(x));
-	run_linger(&r);
+	handed_over = run_linger(&r) && run_handed_over(&r);
+	run_release();
+	if (handed_over)
+		raw_exit(0);
 	run_cleanup(&r);
 }

@@ -11,12 +11,16 @@
 int
 detached_mount(int dirfd, bool ro, const char *what, struct err *e)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	/*
+	 * Of a shared mount, which most systems have, the clone is one more peer:
+	 * pivot_root(2) refuses it, and what is mounted in a pot would appear outside.
+	 */
+	struct mount_attr attr = { .attr_set = ro ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE };
 	AUTO(fd) int fd = open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(e, "mounting %s", what);
-	if (ro && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return err_sys(e, "making the mount of %s read-only", what);
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return err_sys(e, "making the mount of %s private%s", what, ro ? " and read-only" : "");
 	return take_fd(fd);
 }

@@ -38,7 +38,6 @@ note(const char *name, struct err *e)
 WRAP("mount", stor_mount, (struct stor * s, struct stor_fs fs, bool ro, struct err *e), (s, fs, ro, e))
 WRAP("unmount", stor_unmount, (struct stor * s, struct stor_fs fs, struct err *e), (s, fs, e))
 WRAP("files", etc_make, (struct epot * p, struct err *e), (p, e))
-WRAP("no-files", etc_remove, (struct epot * p, struct err *e), (p, e))
 WRAP("bind", iso_bind, (int dirfd, const char *path, bool ro, bool recursive, struct err *e),
     (dirfd, path, ro, recursive, e))
 WRAP("cgroup", iso_cgroup_make, (const char *cgroup, struct err *e), (cgroup, e))

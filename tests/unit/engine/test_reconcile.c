@@ -191,9 +191,9 @@ check_calls(const struct scene *sc, enum fate fate)
 	if (fate == GONE || fate == KEPT || fate == RUNS_ON)
 		assert_string_equal(record.calls, "");
 	else if (sc->other_boot) /* the numbers of another boot mean others now: nobody is killed */
-		assert_string_equal(record.calls, "no-files unmount poststop");
+		assert_string_equal(record.calls, "unmount poststop");
 	else
-		assert_string_equal(record.calls, "kill no-cgroup no-files unmount poststop");
+		assert_string_equal(record.calls, "kill no-cgroup unmount poststop");
 }
 
 static void

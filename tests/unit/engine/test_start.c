@@ -20,19 +20,16 @@ start(struct node *n, const char *name)
 	return eng_start(n->g, name, &a, &p, &n->e);
 }
 
-/* No process, no directory of a run, nothing in the journal. */
+/* No process, no group, nothing in the journal. */
 static void
 assert_nothing_left(struct node *n, const char *name)
 {
 	struct state_rec r = node_rec(n, name);
-	char etc[80];
 
 	assert_int_equal(r.steps, 0);
 	assert_int_equal(r.init.pid, 0);
 	assert_int_equal(r.shim.pid, 0);
 	assert_string_equal(r.cgroup, "");
-	snprintf(etc, sizeof(etc), "%s/etc", name);
-	assert_false(is_there(n->g->pots_fd, etc));
 }
 
 static void
@@ -85,7 +82,7 @@ test_order_of_cleanup(void **state)
 	done(proc_id_wait(&r.shim, 10000, &n->e));
 	record_reset();
 	assert_int_equal(eng_exists(n->g, "p", &n->e), 1);
-	assert_string_equal(record.calls, "kill no-cgroup no-files unmount poststop");
+	assert_string_equal(record.calls, "kill no-cgroup unmount poststop");
 	r = node_rec(n, "p");
 	assert_int_equal(r.state, POT_FAILED);
 	assert_int_equal(r.crashed, 1);
@@ -105,14 +102,13 @@ static const struct failure failures[] = {
 	{ "prestart", E_SYS, "prestart" },
 	{ "prestart", E_TIMEOUT, "prestart" },
 	{ "mount", E_CORRUPT, "prestart mount unmount poststop" },
-	{ "files", E_NOSPC, "prestart mount files no-files unmount poststop" },
-	{ "bind", E_SYS, "prestart mount files bind no-files unmount poststop" },
-	{ "cgroup", E_PERM,
-	    "prestart mount files bind bind bind cgroup no-cgroup no-files unmount poststop" },
+	{ "files", E_NOSPC, "prestart mount files unmount poststop" },
+	{ "bind", E_SYS, "prestart mount files bind unmount poststop" },
+	{ "cgroup", E_PERM, "prestart mount files bind bind bind cgroup no-cgroup unmount poststop" },
 	{ "spawn", E_NOTSUP,
-	    "prestart mount files bind bind bind cgroup spawn kill no-cgroup no-files unmount poststop" },
+	    "prestart mount files bind bind bind cgroup spawn kill no-cgroup unmount poststop" },
 	{ "release", E_STATE,
-	    "prestart mount files bind bind bind cgroup spawn release kill no-cgroup no-files unmount "
+	    "prestart mount files bind bind bind cgroup spawn release kill no-cgroup unmount "
 	    "poststop" },
 };
 

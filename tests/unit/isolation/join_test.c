@@ -449,8 +449,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { T(exec_inside), T(exec_terminal), T(exec_failures),
-		T(exec_into_dying), T(frozen), T(frozen_v1), T(tasks), T(mounts_given), T(mount_while_running),
-		T(hostile_roots), T(hostile_workdirs), T(shim_is_protected) };
+		T(exec_into_dying), T(frozen), T(frozen_v1), T(tasks), T(mounts_given),
+		T(mount_while_running), T(hostile_roots), T(hostile_workdirs), T(shim_is_protected) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
