@@ -27,7 +27,7 @@ import host_state  # noqa: E402 (the directory is known only now)
 
 DEBUG = ["--buildtype=debug", "-Doptimization=1", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 ENVIRONMENT = {
-    "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:strict_string_checks=1",
+    "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "LC_ALL": "C.UTF-8",
     "POT_TEST_CACHE": os.path.join(ROOT, "build", "cache"),

@@ -197,6 +197,18 @@ strv_reserve(struct strv *s)
 	return true;
 }
 
+char *
+buf_dup(const char *text, size_t n)
+{
+	char *copy = malloc(n + 1);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	return copy;
+}
+
 /* Takes the string; NULL stands for memory that could not be had. */
 static void
 strv_push(struct strv *s, char *text)
@@ -236,7 +248,7 @@ void
 strv_addn(struct strv *s, const char *text, size_t n)
 {
 	if (!s->failed)
-		strv_push(s, strndup(text, n));
+		strv_push(s, buf_dup(text, n));
 }
 
 void

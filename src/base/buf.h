@@ -38,6 +38,9 @@ char *buf_take(struct buf *);             /* caller frees; NULL if failed; never
 
 DEFINE_AUTO_FINI(buf, struct buf)
 
+/* n bytes as a string of its own; caller frees; NULL without memory. Unlike strndup it reads all n. */
+char *buf_dup(const char *, size_t n);
+
 /* A NULL-terminated vector of owned strings. v is never NULL after one add. */
 struct strv {
 	char **v;

@@ -130,7 +130,7 @@ parse_line(struct kv *kv, const struct place *p, const char *end, struct err *e)
 	rc = unescape(p, s + 1, end, value, e);
 	if (rc < 0)
 		return rc;
-	key = strndup(p->start, (size_t)(s - p->start));
+	key = buf_dup(p->start, (size_t)(s - p->start));
 	return push(kv, key, take_ptr(value), e);
 }
 

@@ -88,11 +88,9 @@ set_fds(const struct spawn *sp)
 IN_CHILD static int
 set_signals(void)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &sa, NULL); /* refused for SIGKILL, SIGSTOP and libc's own */
+	spawn_default_signals();
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -38,7 +38,8 @@ int spawn_close_others(const struct spawn *);
 /* Per system. */
 /* In namespaces of its own, below a first process whose end is the end of all; plain where there are none. */
 pid_t spawn_in_namespaces(const struct spawn *);
-int spawn_die_with_parent(void); /* in the child */
-int spawn_exit_fd(pid_t);        /* becomes readable when the child has ended */
+int spawn_die_with_parent(void);  /* in the child */
+void spawn_default_signals(void); /* in the child: no signal is handled or ignored */
+int spawn_exit_fd(pid_t);         /* becomes readable when the child has ended */
 
 #endif

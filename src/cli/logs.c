@@ -13,7 +13,7 @@ struct look {
 static int
 line_json(struct look *l, const struct pot_log_line *line)
 {
-	AUTO_FREE char *text = strndup(line->text, line->len);
+	AUTO_FREE char *text = buf_dup(line->text, line->len);
 	const char *stream = line->stream == 'e' ? "stderr" : "stdout";
 	int rc;
 

@@ -36,6 +36,8 @@ typedef int zfs_value_fn(void *arg, const struct zfs_value *);
 int zfs_run(struct buf *out, struct err *, ...) MUST_CHECK __attribute__((sentinel));
 /* The same, again and again while the dataset is busy, for a few seconds at most. */
 int zfs_run_patiently(struct err *, ...) MUST_CHECK __attribute__((sentinel));
+/* Renames a dataset or snapshot, as patiently. */
+int zfs_run_rename(const char *from, const char *to, struct err *) MUST_CHECK;
 /* depth NULL: only the dataset itself; "1": with its snapshots and children. */
 int zfs_get(const char *dataset, const char *depth, const char *props, zfs_value_fn *, void *arg,
     struct err *) MUST_CHECK;
@@ -78,6 +80,9 @@ bool zfs_os_clone_mounts(void);
 /* Is something mounted on this directory? */
 bool zfs_os_is_mounted(const char *path);
 int zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *) MUST_CHECK;
+/* Keeps what is mounted on path; -1 when nothing is. put_back mounts it there again, if it is not, and closes. */
+int zfs_os_keep(const char *path);
+void zfs_os_put_back(int fd, const char *path);
 int zfs_os_unmount(const char *path, bool force, struct err *) MUST_CHECK;
 
 #endif

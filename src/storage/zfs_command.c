@@ -136,6 +136,27 @@ zfs_run_patiently(struct err *e, ...)
 	return rc;
 }
 
+/*
+ * zfs-fuse's command mounts clones again that it unmounted first. One in use
+ * cannot be, and the command fails though the new name is there: then the
+ * next attempt finds the old name gone.
+ */
+int
+zfs_run_rename(const char *from, const char *to, struct err *e)
+{
+	const char *const argv[] = { "zfs", "rename", from, to, NULL };
+	int64_t end = text_monotonic_ms() + BUSY_MS;
+	int rc = run_words(argv, NULL, e);
+
+	if (!may_pass(rc, e))
+		return rc;
+	do {
+		(void)poll(NULL, 0, BUSY_STEP_MS);
+		rc = run_words(argv, NULL, e);
+	} while (may_pass(rc, e) && text_monotonic_ms() < end);
+	return rc == -E_NOENT ? 0 : rc;
+}
+
 /* Cuts one tab-separated field off *p. */
 static const char *
 next_field(char **p)

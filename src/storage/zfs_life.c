@@ -299,7 +299,7 @@ hide_snapshot(struct stor *s, struct stor_fs fs, const char *snap, struct err *e
 		return rc;
 	snprintf(hidden, sizeof(hidden), "%.*s@.d-%016" PRIx64 "-%x", (int)strcspn(snap, "@"), snap,
 	    (uint64_t)text_now_ns(), (unsigned)getpid());
-	rc = zfs_run(NULL, e, "rename", snap, hidden, NULL);
+	rc = zfs_rename_dataset(s, fs, snap, hidden, e);
 	fault_point("zfs.snap_destroy.hidden");
 	if (rc == 0)
 		rc = zfs_run(NULL, e, "destroy", "-d", hidden, NULL);

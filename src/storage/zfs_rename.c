@@ -6,7 +6,9 @@
  * They are named after the file system that is renamed, whose link
  * (zfs_life.c) the caller has made: recovery finds them.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -16,7 +18,7 @@
 #define HOLD_SUFFIX "-hold"
 
 struct clones {
-	const char *origin; /* dataset, or the end of a snapshot's name from '@' on */
+	const char *origin; /* dataset or snapshot, or the end of a snapshot's name from '@' on */
 	struct strv names;
 };
 
@@ -26,7 +28,7 @@ add_clone(void *arg, const struct zfs_value *v)
 	struct clones *c = arg;
 	size_t len = strlen(c->origin);
 
-	if (strncmp(v->value, c->origin, len) == 0 && v->value[len] == '@')
+	if (strncmp(v->value, c->origin, len) == 0 && (v->value[len] == '@' || v->value[len] == '\0'))
 		strv_add(&c->names, v->dataset);
 	return 0;
 }
@@ -53,27 +55,20 @@ hold_name(const char *clone, struct stor_fs fs, char out[static ZFS_NAME_LEN])
 	snprintf(out + len, ZFS_NAME_LEN - len, HOLD_SUFFIX);
 }
 
-/* 1 when there are some, 0 when not. */
 static int
-snapshot_clones(struct stor *s, struct stor_fs fs, const char *ds, struct err *e)
+snapshot_clones(const struct strv *clones, struct stor_fs fs, struct err *e)
 {
-	struct clones c = { ds, STRV_INIT(CLONES_MAX) };
 	char snap[ZFS_NAME_LEN];
-	int rc = zfs_get(s->zfs_root, "2", "origin", add_clone, &c, e);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = strv_check(&c.names, "zfs: clones", e);
-	for (size_t i = 0; rc == 0 && i < c.names.n; i++) {
-		hold_name(c.names.v[i], fs, snap);
+	for (size_t i = 0; rc == 0 && i < clones->n; i++) {
+		hold_name(clones->v[i], fs, snap);
 		rc = zfs_run(NULL, e, "snapshot", snap, NULL);
 		fault_point("zfs.rename.hold");
 		/* One that is gone by now is in nobody's way. */
 		if (rc == -E_EXIST || rc == -E_NOENT)
 			rc = 0;
 	}
-	if (rc == 0 && c.names.n > 0)
-		rc = 1;
-	strv_fini(&c.names);
 	return rc;
 }
 
@@ -99,22 +94,70 @@ zfs_drop_holds(struct stor *s, struct stor_fs fs, struct err *e)
 	return rc;
 }
 
-int
-zfs_rename_dataset(struct stor *s, struct stor_fs fs, const char *from, const char *to, struct err *e)
+static void
+clone_path(const struct stor *s, const char *clone, struct buf *path)
+{
+	buf_reset(path);
+	buf_fmt(path, "%s/storage/zfs/%s", s->dir, clone + strlen(s->zfs_root) + 1);
+}
+
+/* The command unmounts clones. Those in use stay mounted where they were: their end must be ours to see. */
+static int
+rename_under(struct stor *s, const struct strv *clones, const char *from, const char *to, struct err *e)
+{
+	AUTO_FINI(buf) struct buf path = BUF_INIT(PATH_MAX);
+	int *kept = calloc(clones->n, sizeof(*kept));
+	int rc;
+
+	if (kept == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < clones->n; i++) {
+		clone_path(s, clones->v[i], &path);
+		kept[i] = path.failed ? -1 : zfs_os_keep(path.data);
+	}
+	rc = zfs_run_rename(from, to, e);
+	for (size_t i = 0; i < clones->n; i++) {
+		clone_path(s, clones->v[i], &path);
+		if (!path.failed)
+			zfs_os_put_back(kept[i], path.data);
+	}
+	free(kept);
+	return rc;
+}
+
+static int
+rename_held(struct stor *s, struct stor_fs fs, const struct strv *clones, const char *from, const char *to,
+    struct err *e)
 {
 	struct err second = ERR_INIT;
-	int made = zfs_os_clone_mounts() ? snapshot_clones(s, fs, from, e) : 0;
-	int rc = made, dropped;
+	int dropped, rc = snapshot_clones(clones, fs, e);
 
-	if (rc >= 0)
-		rc = zfs_run_patiently(e, "rename", from, to, NULL);
-	if (made == 0)
-		return rc;
+	if (rc == 0)
+		rc = rename_under(s, clones, from, to, e);
 	fault_point("zfs.rename.held");
 	dropped = zfs_drop_holds(s, fs, &second);
 	if (rc == 0 && dropped < 0) {
 		*e = second;
 		rc = dropped;
 	}
+	return rc;
+}
+
+int
+zfs_rename_dataset(struct stor *s, struct stor_fs fs, const char *from, const char *to, struct err *e)
+{
+	struct clones c = { from, STRV_INIT(CLONES_MAX) };
+	int rc;
+
+	if (!zfs_os_clone_mounts())
+		return zfs_run_rename(from, to, e);
+	rc = zfs_get(s->zfs_root, "2", "origin", add_clone, &c, e);
+	if (rc == 0)
+		rc = strv_check(&c.names, "zfs: clones", e);
+	if (rc == 0 && c.names.n == 0)
+		rc = zfs_run_rename(from, to, e);
+	else if (rc == 0)
+		rc = rename_held(s, fs, &c.names, from, to, e);
+	strv_fini(&c.names);
 	return rc;
 }

@@ -84,7 +84,7 @@ check_numbers(const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO_FREE char *text = strndup((const char *)data, size);
+	AUTO_FREE char *text = buf_dup((const char *)data, size);
 
 	if (text == NULL)
 		abort();

@@ -17,6 +17,15 @@ spawn_die_with_parent(void)
 	return procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &sig);
 }
 
+IN_CHILD void
+spawn_default_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &sa, NULL); /* refused for SIGKILL and SIGSTOP */
+}
+
 int
 spawn_exit_fd(pid_t pid)
 {

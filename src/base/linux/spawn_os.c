@@ -14,12 +14,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/linux/rawsys.h"
 #include "base/spawn.h"
 
 IN_CHILD int
 spawn_die_with_parent(void)
 {
 	return prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Not by sigaction(3), which refuses the two that libc keeps for itself: they too may have come ignored. */
+IN_CHILD void
+spawn_default_signals(void)
+{
+	static const unsigned long dfl[4] = { 0, 0, 0, 0 };
+
+	for (int sig = 1; sig < NSIG; sig++)
+		raw(__NR_rt_sigaction, sig, dfl, 0, 8);
 }
 
 int

@@ -60,6 +60,20 @@ zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 }
 
 int
+zfs_os_keep(const char *path)
+{
+	(void)path;
+	return -1;
+}
+
+void
+zfs_os_put_back(int fd, const char *path)
+{
+	(void)fd;
+	(void)path;
+}
+
+int
 zfs_os_unmount(const char *path, bool force, struct err *e)
 {
 	int rc = unmount_path(path, 0, e);

@@ -75,19 +75,47 @@ zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 	return detached_mount(dir, ro, path, e);
 }
 
-/* The file that counts the requests of a FUSE device which are not answered yet; -1 when there is none. */
-static int
-open_waiting(const struct statx *sx)
+int
+zfs_os_keep(const char *path)
 {
-	char name[48];
-	/* A mount of our own: fusectl need not be mounted, or not where it belongs. */
+	if (!zfs_os_is_mounted(path))
+		return -1;
+	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+}
+
+void
+zfs_os_put_back(int fd, const char *path)
+{
+	/* What fails leaves the clone as a kill would: mounted by its user only. */
+	if (fd >= 0 && !zfs_os_is_mounted(path) && (mkdir(path, 0700) == 0 || errno == EEXIST))
+		(void)move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+	fd_close(fd);
+}
+
+/* The directory of all FUSE connections. A mount of our own: it need not be mounted where it belongs. */
+static int
+open_connections(void)
+{
 	AUTO(fd) int fs = fsopen("fusectl", FSOPEN_CLOEXEC);
 
 	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
-	AUTO(fd) int top = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-	snprintf(name, sizeof(name), "%u/waiting", (unsigned)sx->stx_dev_minor);
-	return top < 0 ? -1 : openat(top, name, O_RDONLY | O_CLOEXEC);
+	return fsmount(fs, FSMOUNT_CLOEXEC, 0);
+}
+
+/* Does the daemon still have requests to answer? A count is read once only for each time it is opened. */
+static bool
+is_waiting(int connections, const struct statx *sx)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%u/waiting", (unsigned)sx->stx_dev_minor);
+	AUTO(fd) int fd = openat(connections, text, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return strcmp(text, "0\n") != 0;
 }
 
 /*
@@ -102,23 +130,15 @@ settle(const char *path, struct err *e)
 	int64_t end = text_monotonic_ms() + SETTLE_MS;
 	struct statfs sf;
 	struct statx sx;
-	char text[16];
-	ssize_t n;
 
 	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) < 0 ||
 	    statfs(path, &sf) < 0 || sf.f_type != FUSE_SUPER_MAGIC)
 		return 0;
-	AUTO(fd) int fd = open_waiting(&sx);
+	AUTO(fd) int connections = open_connections();
 	/* Each statfs() is answered after what was sent before it, so this loop waits. */
-	while ((n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0)) > 0) {
-		text[n] = '\0';
-		if (strcmp(text, "0\n") == 0)
-			break;
+	while (connections >= 0 && is_waiting(connections, &sx) && statfs(path, &sf) == 0)
 		if (text_monotonic_ms() >= end)
 			return err_set(e, E_BUSY, "unmounting %s: files of it are in use", path);
-		if (statfs(path, &sf) < 0)
-			break;
-	}
 	return 0;
 }
 

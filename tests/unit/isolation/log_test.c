@@ -232,6 +232,7 @@ slow_client(void **state)
 
 		assert_int_equal(fscanf(f, "%d", &pid), 1);
 		fclose(f);
+		(void)poll(NULL, 0, 1); /* nothing tells when a process falls asleep */
 		snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
 		f = fopen(path, "re");
 		stopped = fgets(text, sizeof(text), f) != NULL && strstr(text, "pipe_write") != NULL;
