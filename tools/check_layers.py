@@ -23,6 +23,8 @@ LAYERS = {
     "lib": ["engine", "model", "base", "POT_H"],
     "cli": ["POT_H", "model", "base"],
     "unpack": ["base"],
+    # Loads a ruleset that it is given; knows nothing of pots.
+    "nft": ["base"],
     # No libc, no library: numbers it shares with the others, and system calls as inline functions.
     "shim": ["model/shimproto.h", "base/linux/rawsys.h", "base/linux/become.h"],
 }

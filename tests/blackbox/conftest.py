@@ -31,15 +31,17 @@ STORAGES = ("overlay", "btrfs", "zfs")
 def pytest_sessionstart(session):
     if os.getuid() != 0:
         raise pytest.UsageError("pots need root: sudo make test")
-    own_mount_namespace()
+    own_namespaces()
 
 
-def own_mount_namespace():
-    """What a test mounts, or forgets, never reaches the host."""
+def own_namespaces():
+    """What a test mounts, or forgets, never reaches the host, nor does any packet."""
     libc = ctypes.CDLL(None, use_errno=True)
-    new_namespace, private = 0x00020000, (1 << 14) | (1 << 18)  # CLONE_NEWNS, MS_REC | MS_PRIVATE
-    if libc.unshare(new_namespace) != 0 or libc.mount(b"none", b"/", None, ctypes.c_ulong(private), None) != 0:
-        raise pytest.UsageError(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+    new, private = 0x00020000 | 0x40000000, (1 << 14) | (1 << 18)  # CLONE_NEWNS, CLONE_NEWNET, MS_REC | MS_PRIVATE
+    lab.OUTER_NETWORK = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if libc.unshare(new) != 0 or libc.mount(b"none", b"/", None, ctypes.c_ulong(private), None) != 0:
+        raise pytest.UsageError(f"no namespaces of our own: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +161,7 @@ def zfs_installation(request, zfs_pool):
 
 def leftovers(node, cgroups):
     return {"processes": cgroups.processes(), "cgroups": cgroups.groups(), "mounts": node.mounts(),
-            "loops": lab.loops(cgroups.place)}
+            "loops": lab.loops(cgroups.place), "network": lab.network(node)}
 
 
 def kill_leftovers(cgroups):
@@ -188,6 +190,8 @@ def borrowed(node, cgroups):
         clear(node)
         lab.wait_until(lambda: not cgroups.processes() or cgroups.processes() == before["processes"],
                        "the end of all processes", seconds=20)
+        # Nobody waits for the kernel's removal of a link.
+        lab.wait_until(lambda: lab.network(node)["links"] == before["network"]["links"], "the end of links")
         assert leftovers(node, cgroups) == before
     except BaseException:
         kill_leftovers(cgroups)
@@ -231,7 +235,7 @@ def empty_node(request):
 def debian_tarball(place):
     """A Debian root, from the cache or made now."""
     run = subprocess.run([os.path.join(lab.TREE, "tests", "make_base.sh")], capture_output=True, text=True,
-                         check=False)
+                         check=False, preexec_fn=lambda: lab.enter(lab.OUTER_NETWORK))
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.strip().splitlines()[-1]
 

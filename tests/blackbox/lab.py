@@ -4,6 +4,7 @@ Fixtures are in conftest.py; nothing here knows pytest.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -18,7 +19,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
-PROGRAMS = ("src/cli/pot", "src/shim/pot-shim", "src/unpack/pot-unpack")
+PROGRAMS = ("src/cli/pot", "src/shim/pot-shim", "src/unpack/pot-unpack", "src/nft/pot-nft")
+OUTER_NETWORK = -1  # the network namespace from which the tests were started
 
 # Ends a hang; says nothing about speed. Sanitizers on a busy machine are slow.
 HANG = int(os.environ.get("POT_TEST_HANG", "120"))
@@ -331,3 +333,46 @@ def kill_group(process):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def enter(fd):
+    """Moves this thread into a network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, 0x40000000) != 0:  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def in_network(pid):
+    """The network namespace of a process, for the sockets made in the block: they stay there."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(there)
+        try:
+            yield
+        finally:
+            enter(here)
+    finally:
+        os.close(there)
+        os.close(here)
+
+
+def command_json(*argv):
+    run = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout or "[]")
+
+
+def network(node):
+    """What pots have of the network: links, leases, ports, elements of the rules."""
+    links = sorted(link["ifname"] for link in command_json("ip", "-j", "link") if link["ifname"].startswith("pv"))
+    records = sorted(os.path.relpath(os.path.join(d, f), node.root) for area in ("leases", "ports", "pots", "alias")
+                     for d, _, files in os.walk(os.path.join(node.root, "net", area)) for f in files if f[0] != ".")
+    elements = {}
+    for part in command_json("nft", "-j", "list", "ruleset")["nftables"]:
+        for kind in ("set", "map"):
+            if kind in part and part[kind]["name"] not in ("hairpin", "within", "nat6"):
+                found = part[kind].get("elem", [])
+                if found:
+                    elements[part[kind]["table"] + " " + part[kind]["name"]] = found
+    return {"links": links, "records": records, "elements": elements}

@@ -355,7 +355,7 @@ int
 iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 {
 	int fd = *path == '\0' ? fcntl(dirfd, F_DUPFD_CLOEXEC, 3)
-				: openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+			       : openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	return fd >= 0 ? fd : err_sys(e, "cannot open \"%s\" for a bind mount", path);
 }
