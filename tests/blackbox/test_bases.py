@@ -32,7 +32,7 @@ def tarball(path, *entries):
 
 def test_release_from_packages(empty_node):
     """create-base -r makes a Debian of the host's own sources, without the host's name and resolver."""
-    empty_node("create-base", "-r", "bookworm")
+    empty_node("create-base", "-r", "bookworm", preexec=lambda: lab.enter(lab.OUTER_NETWORK))
     (release,) = [b["release"] for b in empty_node("--format", "json", "list", "-b").json() if b["name"] == "bookworm"]
     assert release == "bookworm"
     assert leftovers(empty_node) == []
@@ -47,7 +47,7 @@ def test_release_from_packages(empty_node):
 
 def test_unknown_release_leaves_nothing(empty_node):
     """A suite that no mirror has: one error, no base."""
-    result = empty_node.call("create-base", "-r", "nosuchsuite")
+    result = empty_node.call("create-base", "-r", "nosuchsuite", preexec=lambda: lab.enter(lab.OUTER_NETWORK))
     assert result.status == 1 and "nosuchsuite" in result.err
     assert names(empty_node) == set() and leftovers(empty_node) == []
 
