@@ -75,6 +75,8 @@ class Server:
         with contextlib.suppress(OSError):
             while True:
                 _, peer = self.socket.recvfrom(64)
+                if peer is None:  # shut down
+                    return
                 self.socket.sendto(self.name + b" " + peer[0].encode(), peer)
 
     def __enter__(self):
