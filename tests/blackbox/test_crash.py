@@ -7,6 +7,7 @@ them and everything on the host that a pot could leave.
 
 import collections
 import os
+import subprocess
 
 import pytest
 
@@ -23,7 +24,8 @@ def seen(node):
             "paused": state == "paused",
             "base": info["base"], "parent": info["parent"], "command": info["command"], "env": info["env"],
             "hosts": info["hosts"], "hooks": info["hooks"], "hostname": info["hostname"],
-            "network": info["network"], "mounts": info["mounts"], "attributes": info["attributes"],
+            "network": info["network"], "bridges": info["bridges"], "addresses": len(info["addresses"]),
+            "published": [(p["protocol"], p["pot_port"]) for p in info["published"]], "mounts": info["mounts"], "attributes": info["attributes"],
             "snapshots": len(info["snapshots"]),
         }
         if pots[name]["running"] and not pots[name]["paused"]:
@@ -46,6 +48,8 @@ def host(node, cgroups):
 def clear(node):
     for name in node.states():
         node("destroy", "-F", name)
+    if "back" in [b["name"] for b in node("--format", "json", "network", "ls").json()]:
+        node("destroy", "-B", "back")
     if "extra" in [b["name"] for b in node("--format", "json", "list", "-b").json()]:
         node("destroy", "-b", "extra")
 
@@ -96,6 +100,68 @@ def with_hooks(node):
     os.unlink(hook)
 
 
+NETWORK = ("-S", "dual", "-B", "public", "-B", "back", "--publish", "18080:80", "--publish", ":53/udp")
+
+
+def bridge(node):
+    node("create-private-bridge", "-B", "back", "-S", "10")
+
+
+def made_on_bridges(node):
+    bridge(node)
+    node.make("a", "sleep 100000", *NETWORK)
+
+
+def running_on_bridges(node):
+    made_on_bridges(node)
+    node("start", "a")
+
+
+def snapshot_on_bridges(node):
+    running_on_bridges(node)
+    node("stop", "-t", "0", "a")
+    node("snapshot", "-n", "t", "a")
+
+
+def flushed(node):
+    """The rules are gone from under a running pot when the next one starts."""
+    running_on_bridges(node)
+    node.make("b", "sleep 100000", "-N", "public-bridge")
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+
+
+def check_network(node):
+    """Addresses, ports, links, elements and names are those of the pots that there are, no more and no less."""
+    pots = {name: node.info(name) for name in node.states()}
+    up = {name: info for name, info in pots.items() if info["pid"] is not None and info["bridges"]}
+    lab.wait_until(lambda: len(lab.network(node)["links"]) == sum(len(i["bridges"]) for i in up.values()),
+                   "the end of links")
+    found = lab.network(node)
+    leases = sorted(f"net/leases/{a['bridge']}/{a['address']}" for i in pots.values() if i["bridges"]
+                    for a in i["addresses"])
+    ports = sorted(f"net/ports/{p['protocol']}-{p['host_port']}/any" for i in pots.values() for p in i["published"])
+    indexes = sorted(f"net/pots/{i['id']}" for i in pots.values() if i["bridges"])
+    assert found["records"] == sorted(leases + ports + indexes)
+
+    def elements(*names):
+        return sum(len(e) for name, e in found["elements"].items() if name.split()[1] in names)
+
+    addresses = [a["address"] for i in up.values() for a in i["addresses"]]
+    six = [a for a in addresses if ":" in a]
+    assert elements("source4") == len(addresses) - len(six), found
+    assert elements("source6") == 2 * len(six), found  # and its link-local address
+    assert elements("port4", "port6") == sum(len(i["published"]) * 2 for i in up.values()), found
+    hosts = os.path.join(node.root, "net", "hosts")
+    for name in os.listdir(hosts):
+        if name[0] == ".":
+            continue
+        own = {i["id"] for i in up.values() if name in i["bridges"] and (len(i["bridges"]) > 1 or i["hosts"])}
+        assert set(os.listdir(os.path.join(hosts, name))) - {"shared"} == own, name
+        with open(os.path.join(hosts, name, "shared"), encoding="ascii") as f:
+            tags = {line.split("#")[1].strip() for line in f if "#" in line and line.split("#")[1].strip()}
+        assert tags == {i["id"] for i in up.values() if name in i["bridges"]}, name
+
+
 def source(node):
     directory = os.path.join(os.path.dirname(node.root), os.path.basename(node.root) + "-in")
     os.makedirs(directory, exist_ok=True)
@@ -137,6 +203,18 @@ SCENARIOS = {
     "mount-in": (running, lambda node: ["mount-in", "-p", "a", "-d", source(node), "-m", "/mnt/in"]),
     "mount-out": (running_with_mount, lambda node: ["mount-out", "-p", "a", "-m", "/mnt/in"]),
     "create-base": (lambda node: None, lambda node: ["create-base", "-b", "extra", "--from", box_of(node)]),
+}
+# The same with a network of the pot's own.
+BRIDGED = {
+    "create": (bridge, lambda node: ["create", "-p", "a", "-b", "box", *NETWORK]),
+    "clone": (snapshot_on_bridges, lambda node: ["clone", "-p", "b", "-P", "a"]),
+    "start": (made_on_bridges, lambda node: ["start", "a"]),
+    "start-flushed": (flushed, lambda node: ["start", "b"]),
+    "stop": (running_on_bridges, lambda node: ["stop", "-t", "1", "a"]),
+    "destroy": (snapshot_on_bridges, lambda node: ["destroy", "a"]),
+    "destroy-running": (running_on_bridges, lambda node: ["destroy", "-F", "a"]),
+    "export-ports": (made_on_bridges, lambda node: ["export-ports", "-p", "a", "-e", "81:18081", "-e", "82"]),
+    "export-ports-running": (running_on_bridges, lambda node: ["export-ports", "-p", "a", "-e", "81:18081"]),
 }
 # A verb of several: each of its parts may have happened.
 PARTS = {"restart": ["stop"], "clone-now": ["snapshot"], "start-snapshot": ["snapshot"],
@@ -188,8 +266,14 @@ def test_killed_at_every_step_of_settings(onode, cgroups, verb, tmp_path):
     kill_at_every_step(onode, cgroups, verb, tmp_path)
 
 
-def kill_at_every_step(node, cgroups, verb, tmp_path):
-    setup, command = SCENARIOS[verb]
+@pytest.mark.parametrize("verb", sorted(BRIDGED))
+def test_killed_at_every_step_on_bridges(onode, cgroups, verb, tmp_path):
+    """The same with bridges and published ports: no address, port, link, rule or name is left, lost or given twice."""
+    kill_at_every_step(onode, cgroups, verb, tmp_path, BRIDGED, check_network)
+
+
+def kill_at_every_step(node, cgroups, verb, tmp_path, scenarios=None, check=lambda node: None):
+    setup, command = (scenarios or SCENARIOS)[verb]
     log = tmp_path / "points"
     setup(node)
     before, host_before = seen(node), host(node, cgroups)
@@ -217,6 +301,7 @@ def kill_at_every_step(node, cgroups, verb, tmp_path):
         process.communicate(timeout=lab.HANG)
         settle(node, cgroups)
         now = seen(node)
+        check(node)
         assert is_allowed(verb, now, before, after), f"killed at {name}:{count}\n{now}\nbefore {before}\nafter {after}"
         host_now = host(node, cgroups)
         if now == before:
@@ -233,3 +318,4 @@ def kill_at_every_step(node, cgroups, verb, tmp_path):
                 node("unpause", pot)
             assert node.sh(pot, "echo alive") == "alive\n"
         clear(node)
+        check(node)

@@ -11,7 +11,7 @@ import pytest
 import lab
 
 # src/model/shimproto.h, src/engine/state.h
-SLOT, RING, SLOTS = 1024, 2048, 6
+EXIT, RING, SLOT, SLOTS = 1024, 2048, 2048, 6
 
 
 def shim_of(node, name):
@@ -117,7 +117,7 @@ def test_reboot(node, cgroups):
     boot = bytes(range(16))
     data[offset + 16:offset + 32] = boot
     struct.pack_into("<I", data, offset + size - 4, zlib.crc32(bytes(data[offset:offset + size - 4])))
-    data[SLOT:RING] = bytes(SLOT)  # no exit was written
+    data[EXIT:RING] = bytes(RING - EXIT)  # no exit was written
     with open(path, "r+b") as f:
         f.write(data)
     assert "a" not in node("ps", "-q").out.split()
