@@ -31,6 +31,11 @@ STORAGES = ("overlay", "btrfs", "zfs")
 def pytest_sessionstart(session):
     if os.getuid() != 0:
         raise pytest.UsageError("pots need root: sudo make test")
+    # What started us may ignore some (nohup, a background job); pots' commands are to see none of that.
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     own_namespaces()
 
 
