@@ -123,7 +123,7 @@ eng_bridge_up(struct eng *g, const char *name, struct err *e)
 
 	if (rc == 0)
 		rc = net_bridge_up(g->net, name == NULL ? "public" : name, e);
-	if (rc == 1)
+	if (rc >= 0)
 		rc = eng_net_repair(g, e);
 	return rc < 0 ? rc : 0;
 }

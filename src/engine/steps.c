@@ -101,6 +101,8 @@ int
 epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct err *e)
 {
 	struct state_rec *r = &p->state.rec;
+	bool half_up = r->state == POT_STARTING && (r->steps & (1u << STEP_NETWORK)) != 0;
+	struct err own = ERR_INIT;
 	int rc = 0;
 
 	if (state_is_active(r)) {
@@ -131,6 +133,9 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 		(void)!state_write(&p->state, false, NULL);
 		return err_wrap(e, "cleaning up pot %s", p->name);
 	}
+	/* It may have been about to bring back what somebody took away from all pots. */
+	if (half_up && network_is_bridged(r->network) && eng_net_repair(p->eng, &own) < 0)
+		event_warn(&p->eng->events, "%s", own.msg);
 	memset(&r->init, 0, sizeof(r->init));
 	memset(&r->shim, 0, sizeof(r->shim));
 	r->cgroup[0] = '\0';

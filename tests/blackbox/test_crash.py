@@ -325,7 +325,9 @@ def kill_at_every_step(node, cgroups, verb, tmp_path, scenarios=None, check=lamb
             assert cgroups.processes() == {} and cgroups.groups() == [], f"killed at {name}:{count}"
         # Alive afterwards: the same verb again, or the whole life.
         for pot, p in now["pots"].items():
-            if not p["running"]:
+            if not p["running"] and verb == "start-flushed":
+                assert node.call("start", pot).status == 0  # with a warning that rules were taken away
+            elif not p["running"]:
                 node("start", pot)
             elif p["paused"]:
                 node("unpause", pot)
