@@ -73,7 +73,12 @@ if [ -n "$missing" ]; then
 			service zfs-fuse stop >/dev/null 2>&1 || true
 			update-rc.d zfs-fuse disable >/dev/null 2>&1 || true
 			pid=$(pidof zfs-fuse || true)
-			[ -z "$pid" ] || kill $pid
+			if [ -n "$pid" ]; then
+				kill $pid
+				timeout 60 tail --pid="${pid%% *}" -f /dev/null
+			fi
+			rm -f /run/zfs/zfs_socket
+			rmdir /run/zfs 2>/dev/null || true
 		fi
 		;;
 	esac
