@@ -13,7 +13,7 @@ build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson
 	libcmocka-dev libnftables-dev musl-tools"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
-	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps"
+	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps curl"
 bench="hyperfine crun runc podman systemd-container busybox-static strace"
 
 set_name=${1-build}
