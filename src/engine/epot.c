@@ -376,6 +376,10 @@ epot_fini(struct epot *p)
 	potconf_fini(&p->conf);
 	memset(&p->conf, 0, sizeof(p->conf));
 	p->conf_loaded = false;
+	if (p->net != NULL)
+		epot_net_fini(p->net);
+	free(p->net);
+	p->net = NULL;
 	epot_unlock(p);
 	fd_close(p->dir_fd);
 	p->dir_fd = -1;

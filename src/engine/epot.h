@@ -9,6 +9,17 @@
 #include "engine/engine.h"
 #include "model/port.h"
 
+/* The network of a pot as network.c reads it; spec points into the rest. */
+struct epot_net {
+	struct net_spec spec;
+	struct port_map *ports;
+	struct strv names;
+};
+#define EPOT_NET_INIT                   \
+	{                               \
+		.names = STRV_INIT(256) \
+	}
+
 struct epot {
 	struct eng *eng;
 	char name[64];
@@ -17,10 +28,11 @@ struct epot {
 	struct state state;
 	struct potconf conf; /* loaded by epot_load_conf */
 	bool conf_loaded;
+	struct epot_net *net; /* by epot_net_start, or NULL */
 };
-#define EPOT_INIT                                                 \
-	{                                                         \
-		NULL, "", -1, -1, STATE_INIT, POTCONF_INIT, false \
+#define EPOT_INIT                                                       \
+	{                                                               \
+		NULL, "", -1, -1, STATE_INIT, POTCONF_INIT, false, NULL \
 	}
 
 #define EPOT_STOP_LOCK "stop.lock" /* held by who stops the pot, while the pot's lock is free */
@@ -87,15 +99,6 @@ enum step_id {
 int epot_end(struct epot *, int64_t timeout_ms, struct err *) MUST_CHECK;
 
 /* network.c: the network of a pot. */
-struct epot_net {
-	struct net_spec spec; /* points into the rest */
-	struct port_map *ports;
-	struct strv names;
-};
-#define EPOT_NET_INIT                   \
-	{                               \
-		.names = STRV_INIT(256) \
-	}
 void epot_net_fini(struct epot_net *);
 DEFINE_AUTO_FINI(epot_net, struct epot_net)
 /* Does a pot with this type of network have a namespace of its own / links to bridges? */
@@ -107,6 +110,8 @@ int epot_bridges(const struct epot *, struct strv *, struct err *) MUST_CHECK;
 int network_address(const char *text, char where[static 64], struct ip_prefix *, struct err *) MUST_CHECK;
 /* As pot.conf and the leases say it; running: with the ports that it was started with. */
 int epot_net_get(struct epot *, struct epot_net *, bool running, struct err *) MUST_CHECK;
+/* The same for a start, read once; it lives as long as the pot is in hand. */
+int epot_net_start(struct epot *, const struct net_spec **, struct err *) MUST_CHECK;
 /* Into a new pot's pot.conf what was asked for, and what of it was then given. */
 int epot_net_create(struct epot *, const struct pot_create_args *, struct err *) MUST_CHECK;
 int epot_net_up(struct epot *, struct err *) MUST_CHECK;

@@ -72,14 +72,14 @@ make_hostname(struct epot *p, int dir, struct err *e)
 static int
 through_bridge(struct epot *p, struct buf *text, struct err *e)
 {
-	AUTO_FINI(epot_net) struct epot_net en = EPOT_NET_INIT;
 	AUTO_FINI(buf) struct buf out = BUF_INIT(ETC_FILE_MAX);
+	const struct net_spec *spec;
 	int rc = buf_check(text, "the host's resolv.conf", e);
 
 	if (rc == 0)
-		rc = epot_net_get(p, &en, false, e);
+		rc = epot_net_start(p, &spec, e);
 	if (rc == 0)
-		rc = net_resolv(p->eng->net, &en.spec, buf_cstr(text), &out, e);
+		rc = net_resolv(p->eng->net, spec, buf_cstr(text), &out, e);
 	if (rc == 0 && out.len > 0) {
 		buf_reset(text);
 		buf_add(text, out.data, out.len);
@@ -137,12 +137,12 @@ etc_make(struct epot *p, struct err *e)
 static int
 bridge_hosts(struct epot *p, struct err *e)
 {
-	AUTO_FINI(epot_net) struct epot_net en = EPOT_NET_INIT;
 	AUTO_FINI(buf) struct buf own = BUF_INIT(ETC_FILE_MAX);
 	AUTO(fd) int fd = -1;
+	const struct net_spec *spec;
 	const char *entry;
 	size_t pos = 0;
-	int rc = epot_net_get(p, &en, false, e);
+	int rc = epot_net_start(p, &spec, e);
 
 	while ((entry = kv_next(&p->conf.kv, PC_HOSTS, &pos)) != NULL)
 		buf_fmt(&own, "%s\n", entry);
@@ -150,7 +150,7 @@ bridge_hosts(struct epot *p, struct err *e)
 		rc = buf_check(&own, "hosts", e);
 	if (rc < 0)
 		return rc;
-	fd = rc = net_hosts_fd(p->eng->net, &en.spec, buf_cstr(&own), e);
+	fd = rc = net_hosts_fd(p->eng->net, spec, buf_cstr(&own), e);
 	/* Read-only: it is the other pots' as well. */
 	return rc < 0 ? rc : iso_bind(fd, "", true, false, e);
 }

@@ -233,6 +233,28 @@ epot_net_get(struct epot *p, struct epot_net *en, bool running, struct err *e)
 	return rc;
 }
 
+int
+epot_net_start(struct epot *p, const struct net_spec **spec, struct err *e)
+{
+	int rc = 0;
+
+	if (p->net == NULL) {
+		p->net = malloc(sizeof(*p->net));
+		if (p->net == NULL)
+			return err_nomem(e);
+		*p->net = (struct epot_net)EPOT_NET_INIT;
+		rc = epot_net_get(p, p->net, false, e);
+	}
+	if (rc < 0) {
+		epot_net_fini(p->net);
+		free(p->net);
+		p->net = NULL;
+		return rc;
+	}
+	*spec = &p->net->spec;
+	return 0;
+}
+
 /* ---- making a pot ------------------------------------------------------------------ */
 
 static int
@@ -448,28 +470,28 @@ epot_net_create(struct epot *p, const struct pot_create_args *a, struct err *e)
 int
 epot_net_up(struct epot *p, struct err *e)
 {
-	AUTO_FINI(epot_net) struct epot_net en = EPOT_NET_INIT;
+	const struct net_spec *s;
 	struct err own = ERR_INIT;
-	int rc = epot_net_get(p, &en, false, e);
+	int rc = epot_net_start(p, &s, e);
 
-	if (rc < 0 || en.spec.type == NET_INHERIT || en.spec.type == NET_NONE)
+	if (rc < 0 || s->type == NET_INHERIT || s->type == NET_NONE)
 		return rc;
 	/* Reserved when they were set; after a power failure the disk may know less. */
-	for (size_t i = 0; i < en.spec.nports && rc == 0; i++)
-		rc = net_port_reserve(p->eng->net, en.spec.id, p->name, &en.ports[i], e);
-	if (rc == 0 && en.spec.nports > 0)
-		rc = epot_ports_record(p, en.ports, en.spec.nports, e);
+	for (size_t i = 0; i < s->nports && rc == 0; i++)
+		rc = net_port_reserve(p->eng->net, s->id, p->name, &p->net->ports[i], e);
+	if (rc == 0 && s->nports > 0)
+		rc = epot_ports_record(p, s->ports, s->nports, e);
 	fault_point("start.ports");
 	if (rc == 0)
-		rc = net_up(p->eng->net, &en.spec, p->state.rec.init.pid, e);
-	if (rc == 1) {
-		fault_point("start.rules-remade");
-		rc = eng_net_repair(p->eng, &own);
-		if (rc < 0)
-			event_warn(&p->eng->events,
-			    "the network of the other pots could not be brought back: %s", own.msg);
-	}
-	return rc < 0 && own.code == 0 ? rc : 0;
+		rc = net_up(p->eng->net, s, p->state.rec.init.pid, e);
+	if (rc != 1)
+		return rc;
+	fault_point("start.rules-remade");
+	/* This pot has its network, whatever becomes of the others'. */
+	if (eng_net_repair(p->eng, &own) < 0)
+		event_warn(
+		    &p->eng->events, "the network of the other pots could not be brought back: %s", own.msg);
+	return 0;
 }
 
 int
