@@ -320,7 +320,7 @@ epot_get_settled(struct epot *p, struct eng *g, const char *name, struct err *e)
 	while (rc == 0 && is_ending(&p->state)) {
 		/* Its mounts are on their way out, or its clean-up verb wants to look. */
 		epot_unlock(p);
-		rc = epot_wait_dead(p, LOCK_WAIT_MS, e);
+		rc = epot_wait_run(p, LOCK_WAIT_MS, e);
 		epot_fini(p);
 		if (rc == 0)
 			rc = epot_get_raw(p, g, name, LOCK_WAIT_MS, e);

@@ -137,7 +137,7 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 	if (half_up && network_is_bridged(r->network) && eng_net_repair(p->eng, &own) < 0)
 		event_warn(&p->eng->events, "%s", own.msg);
 	memset(&r->init, 0, sizeof(r->init));
-	memset(&r->shim, 0, sizeof(r->shim));
+	/* The shim stays named: who comes next may have to wait for its end (epot_get_settled). */
 	r->cgroup[0] = '\0';
 	r->paused = 0;
 	r->state = final;
