@@ -135,7 +135,7 @@ static int
 spawn(struct start *s, struct err *e)
 {
 	struct epot *p = s->p;
-	char run[24], program[] = "pot", verb[] = "_cleanup", root_opt[] = "--root", conf_opt[] = "--config";
+	char run[24], verb[] = "_cleanup", root_opt[] = "--root", conf_opt[] = "--config";
 	char *cleanup[] = { p->eng->self, root_opt, p->eng->root, conf_opt, p->eng->conf_path, verb, p->name,
 		run, NULL };
 	struct iso_spec spec = {
@@ -162,7 +162,6 @@ spawn(struct start *s, struct err *e)
 		.cleanup_argv = cleanup,
 	};
 
-	(void)program;
 	snprintf(run, sizeof(run), "%llx", (unsigned long long)p->state.rec.run_id);
 	if (p->eng->conf_default && access(p->eng->conf_path, F_OK) != 0) {
 		cleanup[3] = verb;
