@@ -57,6 +57,9 @@ struct iso_spec {
 	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
 	bool persistent;     /* PID 1 stays when the main process has ended */
 	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
+	/* System call filter: bytes of an array of struct sock_filter (seccomp/seccomp.h); NULL none. */
+	const void *seccomp;
+	size_t seccomp_len;
 
 	enum iso_io io;
 	int fds[3]; /* ISO_IO_FDS */
@@ -116,6 +119,8 @@ struct iso_exec_spec {
 	bool tty;
 	unsigned short rows, cols; /* with tty, 0 leaves the default */
 	int fds[3];
+	const void *seccomp; /* as in iso_spec: that of the running pot */
+	size_t seccomp_len;
 };
 /* *pid is a child of the caller. E_NOCMD, E_NOEXEC, E_STATE when the pot has just ended. */
 int iso_exec(
