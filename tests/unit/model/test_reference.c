@@ -101,7 +101,7 @@ bad(void **state)
 	expect_err(ref_parse(longer, &r, &e), E_INVAL, "longer than 255");
 	longer[255] = '\0';
 	assert_int_equal(ref_parse(longer, &r, &e), 0);
-	longer[255] = 'a';
+	longer[255] = longer[256] = 'a';
 	longer[1199] = '\0';
 	expect_err(ref_parse(longer, &r, &e), E_INVAL, "too long");
 }
