@@ -22,6 +22,9 @@ LAYERS = {
     "seccomp": ["model", "base"],
     # The engine sees the three mechanisms, and the filters, through one header each.
     "engine": ["storage/storage.h", "network/network.h", "isolation/isolation.h", "seccomp/seccomp.h", "model", "base", "POT_H"],
+    "image": ["storage/storage.h", "model", "base"],
+    # It must run where no pot can: never libpot, nothing of the engine.
+    "registry": ["image", "model", "base"],
     "lib": ["engine", "model", "base", "POT_H"],
     "cli": ["POT_H", "model", "base"],
     "unpack": ["base"],

@@ -27,10 +27,15 @@ fi
 
 rm -rf "$out/include" "$out/src"
 mkdir -p "$out/include" "$out/src"
-for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h zconf.h; do
+for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h zconf.h \
+    sqlite3.h microhttpd.h argon2.h; do
 	for d in /usr/include /usr/include/*-linux-gnu; do
 		[ ! -f "$d/$h" ] || cp "$d/$h" "$out/include/"
 	done
+done
+mkdir -p "$out/include/openssl"
+for d in /usr/include/openssl /usr/include/*-linux-gnu/openssl; do
+	[ ! -d "$d" ] || cp "$d"/*.h "$out/include/openssl/"
 done
 
 ZIG_GLOBAL_CACHE_DIR=$PWD/build/cache/zig

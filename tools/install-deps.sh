@@ -10,7 +10,8 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev zlib1g-dev
-	libcmocka-dev libnftables-dev musl-tools"
+	libcmocka-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev
+	libcrypt-dev musl-tools"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
 	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps curl"
