@@ -61,7 +61,7 @@ static void
 one_life(struct pot_ctx *c, const char *base, double *us)
 {
 	const struct pot_create_args create = {
-		.name = "bench-life", .base = base, .level = -1, .command = "/bin/true"
+		.name = "bench-life", .base = base, .level = -1, .network = "inherit", .command = "/bin/true"
 	};
 	const struct pot_start_args start = { .attach = true };
 	struct pot_process proc;

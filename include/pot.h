@@ -109,8 +109,8 @@ struct pot_create_args {
 	bool snapshot;       /* with from_pot: take one now */
 	const char *type;    /* "single" (default) | "multi": recorded, every pot is copy-on-write */
 	int level;           /* -1 default */
-	const char *network; /* NULL: "inherit"; a bridge where addresses, ports, names or rates are given;
-	                        or the source pot's */
+	const char *network; /* NULL: "public-bridge", "private-bridge" where bridges names one, or the source
+	                        pot's unless addresses, ports, names or rates ask for a bridge */
 	const char *stack;   /* NULL: configuration's */
 	const char *dns;     /* "inherit" (default) | "pot" | "off" | "custom:FILE" */
 	const char *command; /* NULL: none recorded */

@@ -158,7 +158,7 @@ int list_bridges(struct cli *, json_t **list, struct err *) MUST_CHECK;
 /* One of them; E_NOENT. */
 int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 #define NETWORK_OPTS                                                                                       \
-	{ "network", 'N', "TYPE", 0, "inherit (default), public-bridge, private-bridge, alias or none" },  \
+	{ "network", 'N', "TYPE", 0, "public-bridge (default), private-bridge, alias, inherit or none" },  \
 	    { "ip", 'i', "ADDRESS", OPT_MANY,                                                              \
 		    "address: auto, ADDRESS, BRIDGE|ADDRESS; alias: [INTERFACE|]ADDRESS/LEN" },            \
 	    { "bridge", 'B', "BRIDGE", OPT_MANY | OPT_BRIDGE, "put it on this bridge" },                   \

@@ -58,11 +58,9 @@ const struct cmd cmd_create = {
 	.text =
 	    "Makes a pot from a base or from a snapshot of another pot, as a copy-on-write clone: it costs\n"
 	    "the same for any size. When something fails nothing is left, unless -k is given.\n"
-	    "Its network is the host's unless -N or -B says otherwise, or a port or an address asks for the "
-	    "public bridge. Addresses and "
-	    "ports\n"
-	    "stay the pot's until it is destroyed. With -i BRIDGE|ADDRESS a pot on several bridges gets "
-	    "each.",
+	    "It gets a network of its own behind NAT (the public bridge) unless -N or -B says otherwise.\n"
+	    "Addresses and ports stay the pot's until it is destroyed. With -i BRIDGE|ADDRESS a pot on\n"
+	    "several bridges gets each.",
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT | CMD_NEWPOT,

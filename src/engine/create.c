@@ -247,11 +247,11 @@ network_of(const struct epot *p, const struct pot_create_args *a)
 		on_private = on_private || strcmp(*b, "public") != 0;
 	if (on_private)
 		return "private-bridge";
-	/* What only a pot with addresses of its own can have asks for a bridge. */
-	if (a->bridges != NULL || a->addrs != NULL || a->publish != NULL || a->names != NULL ||
-	    a->net_in != 0 || a->net_out != 0)
+	/* What only a pot with addresses of its own can have takes a clone to a bridge. */
+	if (a->from_pot == NULL || a->bridges != NULL || a->addrs != NULL || a->publish != NULL ||
+	    a->names != NULL || a->net_in != 0 || a->net_out != 0)
 		return "public-bridge";
-	return a->from_pot == NULL ? "inherit" : NULL;
+	return NULL;
 }
 
 static int

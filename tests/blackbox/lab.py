@@ -170,8 +170,9 @@ class Node(Pot):
         self("init", "--storage", self.storage, *self.init_args)
 
     def make(self, name, command=None, *args):
-        """A created pot."""
-        self("create", "-p", name, "-b", "box", *args)
+        """A created pot; the host's network, which costs nothing, unless an option of `create` says otherwise."""
+        network = () if any(str(a).startswith("-") for a in args) else ("-N", "inherit")
+        self("create", "-p", name, "-b", "box", *network, *args)
         if command is not None:
             self("set-cmd", "-p", name, "-c", command)
         return name

@@ -192,7 +192,7 @@ def box_of(node):
 
 
 SCENARIOS = {
-    "create": (lambda node: None, lambda node: ["create", "-p", "a", "-b", "box"]),
+    "create": (lambda node: None, lambda node: ["create", "-p", "a", "-b", "box", "-N", "inherit"]),
     "clone": (with_snapshots, lambda node: ["clone", "-p", "b", "-P", "a"]),
     "clone-now": (made, lambda node: ["clone", "-F", "-p", "b", "-P", "a"]),
     "start": (with_hooks, lambda node: ["start", "a"]),

@@ -10,7 +10,7 @@ N = 50
 
 def one_life(node, i):
     name = f"p{i}"
-    for args in (["create", "-p", name, "-b", "box", "-c", f"sh -c 'echo {i}; exec sleep 100000'"], ["start", name]):
+    for args in (["create", "-p", name, "-b", "box", "-N", "inherit", "-c", f"sh -c 'echo {i}; exec sleep 100000'"], ["start", name]):
         result = node.call(*args)
         assert result.status == 0, result
     result = node.call("exec", name, "hostname")

@@ -61,7 +61,7 @@ test_create(void **state)
 	info = info_of(n, "p");
 	assert_int_equal(info->summary.state, POT_CREATED);
 	assert_string_equal(info->summary.base, "b");
-	assert_string_equal(info->summary.network, "inherit");
+	assert_string_equal(info->summary.network, "public-bridge");
 	assert_string_equal(info->summary.ip, info->addresses[0].address);
 	assert_string_equal(info->type, "single");
 	assert_int_equal(strlen(info->id), 16);
