@@ -82,6 +82,7 @@ struct pot_base_args {
 	const char *release; /* "bookworm", "debian:bookworm"; or NULL with from */
 	const char *from;    /* tarball, "-" (stdin) or directory */
 	const char *mirror;  /* URL instead of the host's own sources */
+	const char *include; /* with release: further packages, separated by commas; or NULL */
 	uint64_t max_size;   /* bytes unpacked at most, 0: the default (64 GiB) */
 };
 struct pot_base_info {

@@ -9,6 +9,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		.release = args_value(a, "release"),
 		.from = args_value(a, "from"),
 		.mirror = args_value(a, "mirror"),
+		.include = args_value(a, "include"),
 	};
 	const char *max = args_value(a, "max-size");
 	int rc;
@@ -25,6 +26,7 @@ static const struct opt opts[] = {
 	{ "base", 'b', "NAME", 0, "name of the base; without it made from the release or the file" },
 	{ "from", 0, "SOURCE", OPT_FILE, "take this root tarball (- is standard input) or directory" },
 	{ "mirror", 0, "URL", 0, "fetch from this mirror, not from the host's own package sources" },
+	{ "include", 0, "PACKAGES", 0, "with -r: install these packages too, separated by commas" },
 	{ "max-size", 0, "SIZE", 0, "refuse archives that unpack to more than SIZE (64g)" },
 	OPT_END,
 };

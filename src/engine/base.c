@@ -333,6 +333,24 @@ choose_name(const struct pot_base_args *args, const char *suite, char out[static
 	return name_check_base(s, e);
 }
 
+/* They become one argument of mmdebstrap. */
+static int
+check_packages(const struct pot_base_args *args, struct err *e)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.,";
+
+	if (args->include == NULL)
+		return 0;
+	if (args->from != NULL)
+		return err_set(e, E_USAGE, "packages to include are for a release, not for what is unpacked");
+	if (args->include[0] == '\0' || strlen(args->include) > 1024 ||
+	    args->include[strspn(args->include, allowed)] != '\0')
+		return err_set(e, E_USAGE,
+		    "'%.80s' is not a list of packages: names of Debian packages, separated by commas",
+		    args->include);
+	return 0;
+}
+
 static int
 check_args(const struct pot_base_args *args, char suite[static 64], char name[static 128], struct err *e)
 {
@@ -345,6 +363,8 @@ check_args(const struct pot_base_args *args, char suite[static 64], char name[st
 		return r;
 	if (args->from != NULL && args->mirror != NULL)
 		return err_set(e, E_USAGE, "a mirror is for a release, not for what is unpacked");
+	if ((r = check_packages(args, e)) < 0)
+		return r;
 	if (args->release != NULL && strlen(args->release) > 63)
 		return err_set(e, E_INVAL, "release %s: longer than 63 bytes", args->release);
 	return choose_name(args, suite, name, e);
@@ -380,7 +400,7 @@ populate(struct base *b, const struct pot_base_args *args, const char *suite, in
 	if (args->from != NULL) {
 		r = populate_from(b->eng, args->from, max, root_fd, e);
 	} else if ((r = make_tmp_dir(b->eng, b->name, &tmp, e)) == 0) {
-		r = populate_suite(b->eng, suite, args->mirror, max, buf_cstr(&tmp), root_fd, e);
+		r = populate_suite(b->eng, suite, args, max, buf_cstr(&tmp), root_fd, e);
 		if (r == 0)
 			r = remove_tmp(b->eng, b->name, e);
 	}
@@ -401,8 +421,9 @@ static void
 describe_source(const struct pot_base_args *args, const char *suite, struct pot_base_info *info)
 {
 	if (args->from == NULL)
-		snprintf(info->source, sizeof(info->source), "mmdebstrap %s%s%s", suite,
-		    args->mirror != NULL ? " " : "", args->mirror != NULL ? args->mirror : "");
+		snprintf(info->source, sizeof(info->source), "mmdebstrap %s%s%s%s%s", suite,
+		    args->mirror != NULL ? " " : "", args->mirror != NULL ? args->mirror : "",
+		    args->include != NULL ? " with " : "", args->include != NULL ? args->include : "");
 	else
 		text_escape_into(info->source, sizeof(info->source), args->from, strlen(args->from));
 }

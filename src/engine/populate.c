@@ -359,8 +359,8 @@ bootstrap_environment(const char *tmp, struct strv *env)
 }
 
 static int
-start_bootstrap(struct feed *f, const char *program, const char *suite, struct strv *sources, const char *tmp,
-    int out_fd, struct err *e)
+start_bootstrap(struct feed *f, const char *program, const char *suite, const char *include,
+    struct strv *sources, const char *tmp, int out_fd, struct err *e)
 {
 	AUTO_FINI(strv) struct strv argv = STRV_INIT(256), env = STRV_INIT(32);
 	AUTO(fd) int err = -1;
@@ -371,6 +371,8 @@ start_bootstrap(struct feed *f, const char *program, const char *suite, struct s
 	strv_add(&argv, "--mode=root");
 	strv_add(&argv, "--variant=minbase");
 	strv_add(&argv, "--format=tar");
+	if (include != NULL)
+		strv_fmt(&argv, "--include=%s", include);
 	strv_add(&argv, suite);
 	strv_add(&argv, "-");
 	for (size_t i = 0; i < sources->n; i++)
@@ -401,8 +403,8 @@ no_bootstrap(const char *program, struct err *e)
 }
 
 int
-populate_suite(struct eng *eng, const char *suite, const char *mirror, uint64_t max_size, const char *tmp,
-    int root_fd, struct err *e)
+populate_suite(struct eng *eng, const char *suite, const struct pot_base_args *args, uint64_t max_size,
+    const char *tmp, int root_fd, struct err *e)
 {
 	AUTO_FINI(strv) struct strv sources = STRV_INIT(128);
 	AUTO_FINI(feed) struct feed f;
@@ -411,10 +413,10 @@ populate_suite(struct eng *eng, const char *suite, const char *mirror, uint64_t 
 	int r;
 
 	feed_init(&f, eng, "mmdebstrap", 0);
-	if ((r = find_sources(suite, mirror, &sources, e)) < 0 || (r = make_pipe(&rd, &wr, e)) < 0)
+	if ((r = find_sources(suite, args->mirror, &sources, e)) < 0 || (r = make_pipe(&rd, &wr, e)) < 0)
 		return r;
 	fault_point("base.suite.start");
-	if ((r = start_bootstrap(&f, program, suite, &sources, tmp, wr, e)) < 0)
+	if ((r = start_bootstrap(&f, program, suite, args->include, &sources, tmp, wr, e)) < 0)
 		return r == -E_NOCMD ? no_bootstrap(program, e) : r;
 	fd_close(take_fd(wr));
 	fault_point("base.suite.unpack");

@@ -6,9 +6,10 @@
 
 #define POPULATE_MAX_SIZE (UINT64_C(64) << 30) /* bytes unpacked when nobody says otherwise */
 
-/* Debian's suite by mmdebstrap; mirror may be NULL. tmp: an empty directory of ours, absolute. */
-int populate_suite(struct eng *, const char *suite, const char *mirror, uint64_t max_size, const char *tmp,
-    int root_fd, struct err *) MUST_CHECK;
+/* Debian's suite by mmdebstrap, from args' mirror if any, with the packages that args include. tmp: an
+ * empty directory of ours, absolute. */
+int populate_suite(struct eng *, const char *suite, const struct pot_base_args *, uint64_t max_size,
+    const char *tmp, int root_fd, struct err *) MUST_CHECK;
 /* A tarball, "-" or a directory. */
 int populate_from(struct eng *, const char *from, uint64_t max_size, int root_fd, struct err *) MUST_CHECK;
 /*

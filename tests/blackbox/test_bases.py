@@ -32,11 +32,14 @@ def tarball(path, *entries):
 
 def test_release_from_packages(empty_node):
     """create-base -r makes a Debian of the host's own sources, without the host's name and resolver."""
-    empty_node("create-base", "-r", "bookworm", preexec=lambda: lab.enter(lab.OUTER_NETWORK))
+    empty_node.fails("create-base", "-r", "bookworm", "--include", "hello;id", status=2, says="hello;id")
+    empty_node.fails("create-base", "-b", "x", "--from", "/etc", "--include", "hello", status=2, says="release")
+    empty_node("create-base", "-r", "bookworm", "--include", "hello", preexec=lambda: lab.enter(lab.OUTER_NETWORK))
     (release,) = [b["release"] for b in empty_node("--format", "json", "list", "-b").json() if b["name"] == "bookworm"]
     assert release == "bookworm"
     assert leftovers(empty_node) == []
-    empty_node("create", "-p", "deb", "-b", "bookworm", "-N", "none")
+    empty_node("create", "-p", "deb", "-b", "bookworm", "-N", "none", "-c", "hello")
+    assert "Hello, world!" in empty_node("start", "-a", "deb").out
     for name in ("etc/resolv.conf", "etc/hostname"):
         copied = os.path.join(empty_node.root, "copied")
         empty_node("copy-out", "-p", "deb", "-s", "/" + name, "-d", copied)
