@@ -440,17 +440,36 @@ one_stat(void *arg, const struct net_stats *s)
 	return 0;
 }
 
+/* What the host's end of a link tells is what the pot's own interface tells. */
 static bool
 stats(struct lab *t)
 {
-	struct net_stats s = { { 0 } };
+	struct net_stats s = { { 0 } }, before = { { 0 } }, far = { { 0 } };
+	struct net_counters *c;
 
 	OK(prepare(t));
 	OK(lab_up(t, 0, 80));
 	SEES(LAN_PEER4, t->lan, LAN_HOST4, 8080);
-	DO(net_stats(t->n, t->pots[0].pid, one_stat, &s, &t->e));
+	/* Until nothing has passed between the two looks inside: the one from outside was between them. */
+	for (int i = 0; i < 1000; i++) {
+		DO(net_stats(t->n, t->pots[0].pid, one_stat, &before, &t->e));
+		DO(net_counters_read(&c, &t->e));
+		DO(net_counters_of(c, t->pots[0].id, one_stat, &far));
+		net_counters_free(c);
+		DO(net_stats(t->n, t->pots[0].pid, one_stat, &s, &t->e));
+		if (s.rx_packets == before.rx_packets && s.tx_packets == before.tx_packets)
+			break;
+	}
 	OK(strcmp(s.ifname, "eth0") == 0 && s.rx_packets > 0 && s.tx_packets > 0 &&
 	    s.rx_bytes > s.rx_packets);
+	OK(s.rx_bytes != s.tx_bytes);
+	OK(strcmp(far.ifname, "eth0") == 0 && far.rx_packets == s.rx_packets &&
+	    far.tx_packets == s.tx_packets && far.rx_bytes == s.rx_bytes && far.tx_bytes == s.tx_bytes);
+	memset(&far, 0, sizeof(far));
+	DO(net_counters_read(&c, &t->e));
+	DO(net_counters_of(c, "00000000000000ff", one_stat, &far));
+	net_counters_free(c);
+	OK(far.ifname[0] == '\0');
 	return true;
 }
 
