@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev zlib1g-dev
 	libcmocka-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev
 	libcrypt-dev musl-tools"
-demo="mmdebstrap debian-archive-keyring ca-certificates util-linux"
+demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
 	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps curl"
 bench="hyperfine crun runc podman systemd-container busybox-static strace"
