@@ -273,7 +273,7 @@ struct pot_info {
 	int64_t created_ns;
 	char command[1024];
 	char root_fs[256]; /* where its files are, for people ("overlay pots/web") */
-	char cgroup[192];
+	char cgroup[640]; /* its groups: HIERARCHIES:PATH, separated by blanks */
 	char isolation[128]; /* "pid mount uts ipc cgroup net" */
 	struct pot_exit last;
 	unsigned long long runs;

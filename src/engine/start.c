@@ -273,7 +273,8 @@ begin(struct start *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	snprintf(prefix, sizeof(prefix), "pot-%s", id == NULL ? "node" : id);
-	rc = iso_cgroup_path(*parent == '\0' ? NULL : parent, prefix, p->name, r->cgroup, e);
+	rc = iso_cgroup_path(
+	    *parent == '\0' ? NULL : parent, prefix, p->name, ISO_CG_ALWAYS, r->cgroup, e);
 	if (rc < 0)
 		return rc;
 	if (getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))

@@ -15,7 +15,7 @@
 #include "base/file.h"
 
 #define STATE_MAGIC 0x54535450u /* "PTST" */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_FILE "state"
 
 _Static_assert(sizeof(struct state_rec) <= STATE_SLOT_SIZE, "a record fits its slot");

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/proc.h"
 
-#define ISO_CGROUP_MAX 192
+#define ISO_CGROUP_MAX 640
 
 /* Who runs: numbers only; model/passwd.h turned names into them. */
 struct iso_user {
@@ -23,6 +23,13 @@ struct iso_user {
 	const gid_t *groups;
 	size_t ngroups;
 };
+
+/* setrlimit(2) of the main process and of executed commands. */
+struct iso_rlimit {
+	int resource;        /* RLIMIT_… */
+	uint64_t soft, hard; /* ISO_RLIM_INFINITY: none */
+};
+#define ISO_RLIM_INFINITY UINT64_MAX
 
 /* Where stdin, stdout and stderr of the main process go. */
 enum iso_io {
@@ -57,6 +64,8 @@ struct iso_spec {
 	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
 	bool persistent;     /* PID 1 stays when the main process has ended */
 	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
+	const struct iso_rlimit *rlimits;
+	size_t nrlimits; /* what is not listed stays the caller's */
 	/* System call filter: bytes of an array of struct sock_filter (seccomp/seccomp.h); NULL none. */
 	const void *seccomp;
 	size_t seccomp_len;
@@ -119,6 +128,8 @@ struct iso_exec_spec {
 	bool tty;
 	unsigned short rows, cols; /* with tty, 0 leaves the default */
 	int fds[3];
+	const struct iso_rlimit *rlimits;
+	size_t nrlimits; /* what is not listed stays the caller's */
 	const void *seccomp; /* as in iso_spec: that of the running pot */
 	size_t seccomp_len;
 };
@@ -152,19 +163,75 @@ int iso_mount_into(const struct iso_ref *, const struct iso_mount *, struct err 
 int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) MUST_CHECK;
 
 /*
- * cgroups. The path names hierarchy and group ("v2:/pot/web", "freezer:/pot/web")
- * and is all that later calls need, from any process. It is told before the
- * group is made, so that the engine can journal it first.
- * parent: configured path, or NULL: the group this process is in.
- * prefix: the installation's own group below it ("pot", "pot-1a2b3c4d").
- * E_LIMIT when it is longer than ISO_CGROUP_MAX.
+ * Control groups. A text names all groups of a pot and is all that later calls need, from any
+ * process. It is blank-separated words HIERARCHIES:PATH, the path below what is mounted: on v2
+ * "v2:/pot/web", with v1 beside or alone also the v1 groups, hierarchies of one path in one word:
+ * "v2:/pot/web memory:/parent/pot/web pids,cpuacct:/pot/web". The first word's group is that by
+ * which the pot is counted, frozen and killed: v2, or on v1 alone "freezer".
+ *
+ * It is told before the groups are made, so that the engine can journal it first.
  */
-int iso_cgroup_path(const char *parent, const char *prefix, const char *name, char out[static ISO_CGROUP_MAX],
-    struct err *) MUST_CHECK;
-/* Makes it and the prefix group; an existing empty one is fine. */
+/* Controllers, of which a v1 host has a group only where asked for; v2 has one group for all. */
+#define ISO_CG_MEMORY 1u
+#define ISO_CG_PIDS 2u
+#define ISO_CG_CPUACCT 4u
+#define ISO_CG_CPU 8u
+#define ISO_CG_CPUSET 16u
+#define ISO_CG_IO 32u
+#define ISO_CG_ALWAYS (ISO_CG_MEMORY | ISO_CG_PIDS | ISO_CG_CPUACCT) /* for limits, OOM and usage */
+
+/*
+ * parent: configured path, or NULL: in each hierarchy the group this process is in, so that no pot
+ * escapes what pot itself was limited to (v2 with controllers: docs/limits.md).
+ * prefix: the installation's own group below it ("pot", "pot-1a2b3c4d").
+ * controllers: those the host lacks are left out. E_LIMIT when the text is longer than ISO_CGROUP_MAX.
+ */
+int iso_cgroup_path(const char *parent, const char *prefix, const char *name, unsigned controllers,
+    char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
+/* Makes them and the prefix groups; existing empty ones are fine. */
 int iso_cgroup_make(const char *cgroup, struct err *) MUST_CHECK;
-/* Removes the group and the prefix group when that is empty. Absent is fine. */
+/* Removes the groups and the prefix groups when those are empty. Absent is fine. */
 int iso_cgroup_remove(const char *cgroup, struct err *) MUST_CHECK;
+/* The text with further controllers; journal it, then iso_cgroup_join makes those groups for the running pot
+   and moves its processes there. */
+int iso_cgroup_extend(const struct iso_ref *, const char *parent, const char *prefix, const char *name,
+    unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
+int iso_cgroup_join(const char *cgroup, struct err *) MUST_CHECK;
+
+/* Bytes and operations per second of one block device, 0: no limit. */
+struct iso_io_limit {
+	unsigned major, minor;
+	uint64_t rbps, wbps, riops, wiops;
+};
+/* What a pot's groups limit. All zero is no limit. */
+struct iso_limits {
+	uint64_t memory;      /* bytes */
+	uint64_t memory_swap; /* memory and swap together; 0: no limit, must be >= memory */
+	bool swap_wanted;     /* memory_swap was asked for: E_NOTSUP where the kernel cannot, else left out */
+	uint64_t reservation; /* bytes that it keeps when the host is short */
+	uint64_t pids;        /* processes and threads */
+	uint64_t cpu_shares;  /* 2 to 262144, 1024 is one share */
+	uint64_t cpu_quota;   /* thousandths of a CPU */
+	const char *cpus;     /* "0-1,4", or NULL */
+	uint64_t io_weight;   /* 1 to 10000, 100 is usual */
+	bool oom_group;       /* out of memory ends all of the pot (v2 only) */
+	const struct iso_io_limit *io;
+	size_t nio;
+};
+/* Controllers that these limits need. */
+unsigned iso_limits_controllers(const struct iso_limits *);
+/*
+ * Makes the groups limit to `want` where they limit to `have` now (NULL: just made). All or nothing: what
+ * was changed before a failure is changed back. E_NOTSUP naming the missing controller.
+ */
+int iso_limits_apply(const char *cgroup, const struct iso_limits *have, const struct iso_limits *want,
+    struct err *) MUST_CHECK;
+/* Bytes in use that the kernel cannot drop, and processes. */
+int iso_limits_used(const char *cgroup, uint64_t *memory, uint64_t *pids, struct err *) MUST_CHECK;
+/* How often the kernel killed in the pot for want of memory; 0 where it does not count. */
+int iso_oom_kills(const char *cgroup, uint64_t *kills, struct err *) MUST_CHECK;
+/* Which CPUs this process may use, in order: *n of at most `max`. */
+int iso_cpus_allowed(unsigned *cpus, size_t max, size_t *n, struct err *) MUST_CHECK;
 
 /* One row per kernel feature for doctor: 1 there, 0 missing (why filled). */
 struct iso_feature {

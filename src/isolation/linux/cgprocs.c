@@ -19,26 +19,6 @@
 #define V1_POLL_MS 2
 #define PROCS_MAX (4u << 20)
 
-static int
-read_at(int dirfd, const char *name, struct buf *b, struct err *e)
-{
-	AUTO(fd) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, "cannot open \"%s\" of the control group", name);
-	return fd_read_all(fd, b, e);
-}
-
-static int
-write_at(int dirfd, const char *name, const char *text, struct err *e)
-{
-	AUTO(fd) int fd = openat(dirfd, name, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return err_sys(e, "cannot write \"%s\" of the control group", name);
-	return 0;
-}
-
 /* Sub-groups first: a group that vanishes meanwhile had nothing to count. */
 static int
 each_below(int dirfd, int (*fn)(void *, pid_t), void *arg, unsigned depth, struct err *e)
@@ -63,7 +43,7 @@ each_below(int dirfd, int (*fn)(void *, pid_t), void *arg, unsigned depth, struc
 	if (r == 0) {
 		AUTO_FINI(buf) struct buf b = BUF_INIT(PROCS_MAX);
 
-		r = read_at(fd, "cgroup.procs", &b, e);
+		r = cg_read(fd, "cgroup.procs", &b, e);
 		for (const char *s = buf_cstr(&b); r == 0 && *s != '\0';
 		     s += strcspn(s, "\n"), s += *s == '\n')
 			r = fn(arg, (pid_t)strtol(s, NULL, 10));
@@ -120,11 +100,11 @@ freeze_v1(int dirfd, bool frozen, struct err *e)
 
 	for (;;) {
 		AUTO_FINI(buf) struct buf b = BUF_INIT(64);
-		int r = write_at(dirfd, "freezer.state", want, e);
+		int r = cg_write(dirfd, "freezer.state", want, e);
 
 		/* Reading makes the kernel look whether all have stopped; there is no event for it. */
 		if (r == 0)
-			r = read_at(dirfd, "freezer.state", &b, e);
+			r = cg_read(dirfd, "freezer.state", &b, e);
 		if (r < 0 || strncmp(buf_cstr(&b), want, strlen(want)) == 0)
 			return r;
 		if (text_monotonic_ms() > end)
@@ -140,7 +120,7 @@ cg_freeze(int dirfd, bool v2, bool frozen, struct err *e)
 
 	if (!v2)
 		return freeze_v1(dirfd, frozen, e);
-	r = write_at(dirfd, "cgroup.freeze", frozen ? "1" : "0", e);
+	r = cg_write(dirfd, "cgroup.freeze", frozen ? "1" : "0", e);
 	if (r < 0)
 		return r;
 	return events_wait(dirfd, frozen ? "frozen 1" : "frozen 0", frozen ? "freezing" : "thawing", e);
@@ -170,7 +150,7 @@ kill_walk(int dirfd, bool v2, struct err *e)
 		if (r < 0 || n == 0)
 			return r;
 		/* A frozen process of v1 takes the signal only when thawed. */
-		if (!v2 && (r = write_at(dirfd, "freezer.state", "THAWED", e)) < 0)
+		if (!v2 && (r = cg_write(dirfd, "freezer.state", "THAWED", e)) < 0)
 			return r;
 		if (text_monotonic_ms() > end)
 			return err_set(e, E_TIMEOUT, "processes are not gone after %d s", WAIT_MS / 1000);
@@ -181,7 +161,7 @@ kill_walk(int dirfd, bool v2, struct err *e)
 int
 cg_kill(int dirfd, bool v2, struct err *e)
 {
-	if (v2 && write_at(dirfd, "cgroup.kill", "1", NULL) == 0)
+	if (v2 && cg_write(dirfd, "cgroup.kill", "1", NULL) == 0)
 		return events_wait(dirfd, "populated 0", "killing", e);
 	return kill_walk(dirfd, v2, e);
 }

@@ -1,265 +1,496 @@
 /*
- * A pot's group of processes: making, finding and removing the directory.
- * The unified hierarchy (v2) is preferred wherever it is mounted, as the only
- * one or beside v1: kill, freeze and events work there without controllers (and
- * on every kernel that has the mount calls pots need).  Else the v1 freezer.
- * What is done to the processes in a group is in cgprocs.c.
+ * A pot's groups of processes: the text that names them, making, finding and
+ * removing the directories.  The first group, by which the pot is counted,
+ * frozen and killed, is one of the unified hierarchy (v2) wherever that is
+ * mounted: kill, freeze and events work there without controllers (and on every
+ * kernel that has the mount calls pots need).  Else it is one of the v1 freezer.
+ * Where hierarchies are is found in cgtrees.c; what is done to the processes in
+ * a group is in cgprocs.c, what a group is limited to in limits.c.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-#include <linux/magic.h>
 
 #include "base/file.h"
 #include "isolation/linux/cgroup.h"
 
-#define PROC_FILE_MAX (16u << 20) /* mountinfo of a host with very many mounts */
 #define VANISHED_TRIES 100
-
-/* The nth (from 0) blank-separated field of a line; its length, 0 when missing. */
-static size_t
-field(const char *line, unsigned n, const char **at)
-{
-	while (n-- > 0) {
-		line += strcspn(line, " \n");
-		if (*line != ' ')
-			return 0;
-		line++;
-	}
-	*at = line;
-	return strcspn(line, " \n");
-}
-
-/* mountinfo writes blanks and the like as \ooo. */
-static void
-unescape(char out[static PATH_MAX], const char *s, size_t n)
-{
-	size_t o = 0;
-
-	for (size_t i = 0; i < n && o < PATH_MAX - 1; i++) {
-		if (s[i] == '\\' && i + 3 < n) {
-			out[o++] = (char)((s[i + 1] - '0') * 64 + (s[i + 2] - '0') * 8 + (s[i + 3] - '0'));
-			i += 3;
-		} else {
-			out[o++] = s[i];
-		}
-	}
-	out[o] = '\0';
-}
-
-/* Is `word` one of the comma-separated words? */
-static bool
-has_word(const char *list, size_t n, const char *word)
-{
-	size_t len = strlen(word);
-
-	while (n > 0) {
-		size_t k = 0;
-
-		while (k < n && list[k] != ',')
-			k++;
-		if (k == len && memcmp(list, word, len) == 0)
-			return true;
-		list += k < n ? k + 1 : k;
-		n -= k < n ? k + 1 : k;
-	}
-	return false;
-}
-
-/* One line: "id parent dev root mountpoint options [tags] - type source superoptions". */
-static void
-parse_mount(const char *line, struct cg_trees *t, struct cg_tree *roots)
-{
-	const char *end = line + strcspn(line, "\n"), *dash = strstr(line, " - "), *at = line, *type = line;
-	size_t n, typelen;
-	bool v2;
-
-	if (dash == NULL || dash > end)
-		return;
-	typelen = field(dash + 3, 0, &type);
-	v2 = typelen == 7 && memcmp(type, "cgroup2", 7) == 0;
-	if (!v2) {
-		if (typelen != 6 || memcmp(type, "cgroup", 6) != 0)
-			return;
-		n = field(dash + 3, 2, &at);
-		if (n == 0 || !has_word(at, n, "freezer"))
-			return;
-	}
-	struct cg_tree *tree = v2 ? &t->v2 : &t->freezer;
-	if (tree->mount[0] != '\0')
-		return;
-	n = field(line, 4, &at);
-	unescape(tree->mount, at, n);
-	n = field(line, 3, &at);
-	unescape((v2 ? &roots[0] : &roots[1])->mount, at, n);
-}
-
-/* One line of /proc/self/cgroup: "id:controllers:path". */
-static void
-parse_own(const char *line, struct cg_trees *t)
-{
-	const char *a = strchr(line, ':'), *b = a == NULL ? NULL : strchr(a + 1, ':');
-	struct cg_tree *tree = NULL;
-	size_t n;
-
-	if (b == NULL)
-		return;
-	if (strncmp(line, "0::", 3) == 0)
-		tree = &t->v2;
-	else if (has_word(a + 1, (size_t)(b - a - 1), "freezer"))
-		tree = &t->freezer;
-	n = strcspn(b + 1, "\n");
-	if (tree == NULL || n >= sizeof(tree->own))
-		return;
-	memcpy(tree->own, b + 1, n);
-	tree->own[n] = '\0';
-}
-
-/* A mount may show only a part of the hierarchy: paths are told relative to what it shows. */
-static void
-relate(struct cg_tree *t, const char *root)
-{
-	size_t n = strlen(root);
-
-	if (strcmp(root, "/") != 0 && strncmp(t->own, root, n) == 0 &&
-	    (t->own[n] == '/' || t->own[n] == '\0'))
-		memmove(t->own, t->own + n, strlen(t->own + n) + 1);
-	if (t->own[0] != '/')
-		memcpy(t->own, "/", sizeof("/"));
-}
-
-void
-cg_parse(const char *mountinfo, const char *self, struct cg_trees *t)
-{
-	struct cg_tree roots[2];
-
-	memset(t, 0, sizeof(*t));
-	memset(roots, 0, sizeof(roots));
-	for (const char *l = mountinfo; *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
-		parse_mount(l, t, roots);
-	for (const char *l = self; *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
-		parse_own(l, t);
-	relate(&t->v2, roots[0].mount);
-	relate(&t->freezer, roots[1].mount);
-}
-
-/* file_read is for regular files that have a size; those of procfs say 0. */
-static int
-read_proc(const char *path, struct buf *b, struct err *e)
-{
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, "cannot open \"%s\"", path);
-	return fd_read_all(fd, b, e);
-}
-
-static bool
-is_mounted_at(const char *path, unsigned long magic, struct cg_tree *tree)
-{
-	struct statfs fs;
-
-	if (statfs(path, &fs) != 0 || (unsigned long)fs.f_type != magic)
-		return false;
-	snprintf(tree->mount, sizeof(tree->mount), "%s", path);
-	return true;
-}
-
-/*
- * The places where every distribution has them, without reading the mount
- * table, which the kernel writes anew for each reader.  False when a hierarchy
- * is elsewhere, or shows another part of the groups than this process is in.
- */
-static bool
-find_quickly(struct cg_trees *t, const char *self)
-{
-	char own[2 * PATH_MAX];
-
-	t->v2.mount[0] = t->v2.own[0] = t->freezer.mount[0] = t->freezer.own[0] = '\0';
-	if (!is_mounted_at("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, &t->v2) &&
-	    !is_mounted_at("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC, &t->v2))
-		return false;
-	(void)is_mounted_at("/sys/fs/cgroup/freezer", CGROUP_SUPER_MAGIC, &t->freezer);
-	for (const char *l = self; *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
-		parse_own(l, t);
-	if (t->v2.own[0] != '/' || strncmp(t->v2.own, "/..", 3) == 0)
-		return false;
-	snprintf(own, sizeof(own), "%s%s", t->v2.mount, t->v2.own);
-	return access(own, F_OK) == 0;
-}
+#define CONTROL_MAX (1u << 20)
 
 int
-cg_find(struct cg_trees *t, struct err *e)
+cg_read(int dirfd, const char *file, struct buf *b, struct err *e)
 {
-	AUTO_FINI(buf) struct buf mounts = BUF_INIT(PROC_FILE_MAX), self = BUF_INIT(65536);
-	int r = read_proc("/proc/self/cgroup", &self, e);
+	AUTO(fd) int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	int r;
 
-	if (r < 0 || find_quickly(t, buf_cstr(&self)))
-		return r;
-	r = read_proc("/proc/self/mountinfo", &mounts, e);
-	if (r == 0)
-		cg_parse(buf_cstr(&mounts), buf_cstr(&self), t);
+	if (fd < 0)
+		return err_sys(e, "cannot open \"%s\" of the control group", file);
+	r = fd_read_all(fd, b, e);
+	if (r == 0 && b->len > 0 && b->data[b->len - 1] == '\n')
+		b->data[--b->len] = '\0';
 	return r;
 }
 
-/* "v2:/a/b" → tree and path. */
-static const struct cg_tree *
-split(const struct cg_trees *t, const char *cgroup, const char **path, bool *v2)
+int
+cg_write(int dirfd, const char *file, const char *text, struct err *e)
 {
-	*v2 = strncmp(cgroup, "v2:/", 4) == 0;
-	if (!*v2 && strncmp(cgroup, "freezer:/", 9) != 0)
-		return NULL;
-	*path = strchr(cgroup, '/');
-	return *v2 ? &t->v2 : &t->freezer;
+	AUTO(fd) int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return err_sys(e, "cannot write \"%s\" to \"%s\" of the control group", text, file);
+	return 0;
+}
+
+/* ---- the text */
+
+static int
+no_group(const char *cgroup, struct err *e)
+{
+	return err_set(e, E_INVAL, "\"%s\" does not name a control group", cgroup);
 }
 
 int
-cg_open(const struct cg_trees *t, const char *cgroup, bool *v2, struct err *e)
+cg_next(struct cg_iter *it, struct cg_part *p, struct err *e)
 {
+	size_t n = strcspn(it->at, ",: "), len;
 	const char *path;
-	const struct cg_tree *tree = split(t, cgroup, &path, v2);
-	char full[2 * PATH_MAX];
-	int fd;
 
-	if (tree == NULL)
-		return err_set(e, E_INVAL, "\"%s\" does not name a control group", cgroup);
-	if (tree->mount[0] == '\0')
-		return err_set(e, E_NOENT, "the hierarchy of control group \"%s\" is not mounted", cgroup);
-	snprintf(full, sizeof(full), "%s%s", tree->mount, path);
-	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : err_sys(e, "cannot open control group \"%s\"", full);
+	if (*it->at == '\0')
+		return 0;
+	for (p->id = 0; p->id < CG_COUNT; p->id++)
+		if (strlen(cg_names[p->id]) == n && memcmp(it->at, cg_names[p->id], n) == 0)
+			break;
+	path = it->at + strcspn(it->at, ": ");
+	if (p->id == CG_COUNT || *path++ != ':' || *path != '/')
+		return no_group(it->at, e);
+	len = strcspn(path, " ");
+	if (len < 2 || len >= sizeof(p->path))
+		return no_group(it->at, e);
+	memcpy(p->path, path, len);
+	p->path[len] = '\0';
+	if (strstr(p->path, "/..") != NULL || strrchr(p->path, '/') == p->path)
+		return no_group(it->at, e);
+	it->at = it->at[n] == ',' ? it->at + n + 1 : path + len + (path[len] == ' ');
+	return 1;
 }
 
-int
-cg_enter_fd(const char *cgroup, bool *v2, struct err *e)
+bool
+cg_names_v1(const char *cgroup, enum cg_id id)
 {
-	AUTO(fd) int dir = -1;
-	struct cg_trees *t = malloc(sizeof(*t));
-	int r, fd;
+	struct cg_iter it = { cgroup };
+	struct cg_part p;
 
-	if (t == NULL)
-		return err_nomem(e);
-	r = cg_find(t, e);
-	if (r == 0)
-		r = dir = cg_open(t, cgroup, v2, e);
-	free(t);
-	if (r < 0)
-		return r;
-	if (*v2)
-		return take_fd(dir);
-	fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
-	return fd >= 0 ? fd : err_sys(e, "cannot open the task list of control group \"%s\"", cgroup);
+	while (cg_next(&it, &p, NULL) > 0)
+		if (p.id == id)
+			return true;
+	return false;
 }
 
 static bool
 plain_name(const char *s)
 {
-	return s[0] != '\0' && s[0] != '.' && strchr(s, '/') == NULL;
+	return s[0] != '\0' && s[0] != '.' && strpbrk(s, "/ ,:") == NULL;
+}
+
+/* ---- where a pot's groups belong */
+
+static bool
+holds(const char *dir, const char *file, const char *text)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
+	AUTO(fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && cg_read(fd, file, &b, NULL) == 0 && strcmp(buf_cstr(&b), text) == 0;
+}
+
+static bool
+has_controllers(const char *dir)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
+	AUTO(fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && cg_read(fd, "cgroup.controllers", &b, NULL) == 0 && b.len > 0;
+}
+
+/* Does this group of v2 limit something by itself? A file that is missing does not. */
+static bool
+is_limited(const char *dir)
+{
+	static const struct {
+		const char *file, *none;
+	} rows[] = { { "memory.max", "max" }, { "memory.high", "max" }, { "memory.swap.max", "max" },
+		{ "pids.max", "max" }, { "cpu.max", "max 100000" }, { "cpuset.cpus", "" }, { "io.max", "" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char path[2 * PATH_MAX + 32];
+
+		snprintf(path, sizeof(path), "%s/%s", dir, rows[i].file);
+		if (access(path, F_OK) == 0 && !holds(dir, rows[i].file, rows[i].none))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A group of v2 that holds processes, as that of this process does, cannot
+ * give controllers to groups below it. Where there are controllers and the group
+ * limits nothing itself, beside it is as good: all limits above it hold there too.
+ */
+static void
+v2_parent(const struct cg_tree *t, char out[static PATH_MAX])
+{
+	char dir[2 * PATH_MAX];
+	char *slash;
+
+	snprintf(out, PATH_MAX, "%s", t->own);
+	snprintf(dir, sizeof(dir), "%s%s", t->mount, t->own);
+	if (strcmp(out, "/") == 0 || !has_controllers(dir) || is_limited(dir))
+		return;
+	slash = strrchr(out, '/');
+	slash[slash == out] = '\0';
+}
+
+static int
+add_word(char out[static ISO_CGROUP_MAX], const char *list, const char *path, struct err *e)
+{
+	size_t used = strlen(out);
+	int n = snprintf(out + used, ISO_CGROUP_MAX - used, "%s%s:%s", used > 0 ? " " : "", list, path);
+
+	if (n > 0 && (size_t)n < ISO_CGROUP_MAX - used)
+		return 0;
+	err_set(e, E_LIMIT, "the paths of the control groups are longer than %d bytes", ISO_CGROUP_MAX - 1);
+	return err_hint(e, "set a shorter cgroup_parent in the configuration, or name the pot shorter");
+}
+
+struct place {
+	const char *parent, *prefix, *name;
+};
+
+static int
+path_in(
+    const struct cg_trees *t, enum cg_id id, const struct place *at, char out[static PATH_MAX], struct err *e)
+{
+	char base[PATH_MAX];
+	int n;
+
+	if (at->parent != NULL)
+		snprintf(base, sizeof(base), "%s", at->parent);
+	else if (id == CG_V2)
+		v2_parent(&t->tree[id], base);
+	else
+		snprintf(base, sizeof(base), "%s", t->tree[id].own);
+	if (base[0] != '/' || strstr(base, "/..") != NULL || strchr(base, ' ') != NULL)
+		return err_set(
+		    e, E_INVAL, "control group \"%s\" is not an absolute path without blanks", base);
+	n = snprintf(out, PATH_MAX, "%s/%s/%s", strcmp(base, "/") == 0 ? "" : base, at->prefix, at->name);
+	return n < PATH_MAX ? 0 : err_set(e, E_LIMIT, "the path of a control group is too long");
+}
+
+/* Words for the controllers in the set that the host has on v1, those of one path together. */
+static int
+add_controllers(const struct cg_trees *t, unsigned set, const struct place *at,
+    char out[static ISO_CGROUP_MAX], struct err *e)
+{
+	char path[PATH_MAX], other[PATH_MAX], list[128];
+	int r = 0;
+
+	for (enum cg_id id = CG_MEMORY; id < CG_COUNT && r == 0; id++) {
+		if ((set & cg_bit(id)) == 0 || t->tree[id].mount[0] == '\0')
+			continue;
+		r = path_in(t, id, at, path, e);
+		snprintf(list, sizeof(list), "%s", cg_names[id]);
+		for (enum cg_id more = id + 1; more < CG_COUNT && r == 0; more++) {
+			if ((set & cg_bit(more)) == 0 || t->tree[more].mount[0] == '\0')
+				continue;
+			r = path_in(t, more, at, other, e);
+			if (r < 0 || strcmp(path, other) != 0)
+				continue;
+			set &= ~cg_bit(more);
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), ",%s", cg_names[more]);
+		}
+		if (r == 0)
+			r = add_word(out, list, path, e);
+	}
+	return r;
+}
+
+int
+cg_path(const struct cg_trees *t, const char *parent, const char *prefix, const char *name,
+    unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *e)
+{
+	const struct place at = { parent, prefix, name };
+	enum cg_id first = t->tree[CG_V2].mount[0] != '\0' ? CG_V2 : CG_FREEZER;
+	char path[PATH_MAX];
+	int r;
+
+	out[0] = '\0';
+	if (t->tree[first].mount[0] == '\0') {
+		err_set(e, E_NOTSUP, "no control groups: neither cgroup2 nor the v1 freezer is mounted");
+		return err_hint(e, "mount it: mount -t cgroup2 none /sys/fs/cgroup");
+	}
+	if (!plain_name(prefix) || !plain_name(name))
+		return err_set(e, E_INVAL, "\"%s/%s\" cannot name a control group", prefix, name);
+	r = path_in(t, first, &at, path, e);
+	if (r == 0)
+		r = add_word(out, cg_names[first], path, e);
+	return r < 0 ? r : add_controllers(t, controllers, &at, out, e);
+}
+
+int
+cg_extend(const struct cg_trees *t, const char *cgroup, const char *parent, const char *prefix,
+    const char *name, unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *e)
+{
+	const struct place at = { parent, prefix, name };
+
+	for (enum cg_id id = CG_MEMORY; id < CG_COUNT; id++)
+		if (cg_names_v1(cgroup, id))
+			controllers &= ~cg_bit(id);
+	snprintf(out, ISO_CGROUP_MAX, "%s", cgroup);
+	return add_controllers(t, controllers, &at, out, e);
+}
+
+/* ---- the directories */
+
+/* One hierarchy of the text: its directories. Of those mounted together only the first is visited. */
+struct visit {
+	const struct cg_trees *t;
+	struct cg_iter it;
+	unsigned seen[CG_COUNT], nseen;
+	struct cg_part part;
+	const struct cg_tree *tree;
+	char prefix[2 * PATH_MAX]; /* mount and path without the last part */
+	char leaf[2 * PATH_MAX];
+};
+
+static bool
+seen_before(struct visit *v)
+{
+	for (unsigned i = 0; i < v->nseen; i++)
+		if (v->tree->id != 0 && v->seen[i] == v->tree->id)
+			return true;
+	if (v->nseen < CG_COUNT)
+		v->seen[v->nseen++] = v->tree->id;
+	return false;
+}
+
+/* 1, or 0 at the end; E_NOENT: that hierarchy is not mounted, go on with the next. */
+static int
+visit_next(struct visit *v, struct err *e)
+{
+	int r;
+
+	do {
+		r = cg_next(&v->it, &v->part, e);
+		if (r <= 0)
+			return r;
+		v->tree = &v->t->tree[v->part.id];
+	} while (seen_before(v));
+	if (v->tree->mount[0] == '\0')
+		return err_set(e, E_NOENT, "the hierarchy of control group \"%s:%s\" is not mounted",
+		    cg_names[v->part.id], v->part.path);
+	snprintf(v->leaf, sizeof(v->leaf), "%s%s", v->tree->mount, v->part.path);
+	snprintf(v->prefix, sizeof(v->prefix), "%s", v->leaf);
+	*strrchr(v->prefix, '/') = '\0';
+	return 1;
+}
+
+/* Large: allocated, freed with it. */
+static struct visit *
+visit_new(const struct cg_trees *t, const char *cgroup)
+{
+	struct visit *v = malloc(sizeof(*v));
+
+	if (v != NULL) {
+		v->t = t;
+		v->it = (struct cg_iter){ cgroup };
+		v->nseen = 0;
+	}
+	return v;
+}
+
+static int
+open_dir(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : err_sys(e, "cannot open control group \"%s\"", path);
+}
+
+int
+cg_open(const struct cg_trees *t, const char *cgroup, bool *v2, struct err *e)
+{
+	AUTO_FREE struct visit *v = visit_new(t, cgroup);
+	int r = v == NULL ? err_nomem(e) : visit_next(v, e);
+
+	if (r <= 0)
+		return r < 0 ? r : no_group(cgroup, e);
+	*v2 = v->part.id == CG_V2;
+	return *v2 || v->part.id == CG_FREEZER ? open_dir(v->leaf, e) : no_group(cgroup, e);
+}
+
+/* Has this group of v2 the controller's files? Its processor time is counted without one. */
+static bool
+v2_controls(int dirfd, enum cg_id id)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
+	const char *name = id == CG_IO ? "io" : cg_names[id];
+
+	if (id == CG_CPUACCT)
+		return true;
+	if (cg_read(dirfd, "cgroup.controllers", &b, NULL) < 0)
+		return false;
+	for (const char *s = buf_cstr(&b); *s != '\0'; s += strcspn(s, " "), s += *s == ' ')
+		if (strcspn(s, " ") == strlen(name) && strncmp(s, name, strlen(name)) == 0)
+			return true;
+	return false;
+}
+
+int
+cg_open_for(const struct cg_trees *t, const char *cgroup, enum cg_id id, bool *v2, struct err *e)
+{
+	struct cg_iter it = { cgroup };
+	struct cg_part p;
+	char path[2 * PATH_MAX];
+	int r;
+
+	while ((r = cg_next(&it, &p, e)) > 0 && p.id != id)
+		;
+	if (r < 0)
+		return r;
+	*v2 = false;
+	if (r > 0 && t->tree[id].mount[0] != '\0') {
+		snprintf(path, sizeof(path), "%s%s", t->tree[id].mount, p.path);
+		return open_dir(path, e);
+	}
+	AUTO(fd) int fd = cg_open(t, cgroup, v2, e);
+	if (fd < 0 || (*v2 && v2_controls(fd, id)))
+		return take_fd(fd);
+	return err_set(e, E_NOTSUP, "the pot has no control group with the controller %s",
+	    *v2 && id == CG_IO ? "io" : cg_names[id]);
+}
+
+void
+cg_enter_fini(struct cg_enter *cg)
+{
+	fd_close(cg->dir);
+	for (unsigned i = 0; i < cg->ntasks; i++)
+		fd_close(cg->tasks[i]);
+	*cg = (struct cg_enter)CG_ENTER_INIT;
+}
+
+static int
+enter(const struct cg_trees *t, const char *cgroup, struct cg_enter *cg, struct err *e)
+{
+	AUTO_FREE struct visit *v = visit_new(t, cgroup);
+	int r = v == NULL ? err_nomem(e) : 1;
+
+	while (r > 0 && (r = visit_next(v, e)) > 0) {
+		AUTO(fd) int dir = open_dir(v->leaf, e), fd = -1;
+
+		if (dir < 0)
+			return dir;
+		if (v->part.id == CG_V2) {
+			cg->dir = take_fd(dir);
+			continue;
+		}
+		fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(e, "cannot open the task list of control group \"%s\"", v->leaf);
+		cg->tasks[cg->ntasks++] = take_fd(fd);
+	}
+	return r;
+}
+
+int
+cg_enter(const char *cgroup, struct cg_enter *cg, struct err *e)
+{
+	int r;
+
+	*cg = (struct cg_enter)CG_ENTER_INIT;
+	if (cgroup == NULL || cgroup[0] == '\0')
+		return 0;
+	r = CG_WITH_TREES(enter(trees, cgroup, cg, e));
+	if (r < 0)
+		cg_enter_fini(cg);
+	return r;
+}
+
+/* ---- making */
+
+/* A group of cpuset takes no process before it says where that may run. */
+static int
+fill_cpuset(const char *path, const struct cg_tree *t, const char *file, struct err *e)
+{
+	AUTO_FINI(buf) struct buf own = BUF_INIT(CONTROL_MAX), above = BUF_INIT(CONTROL_MAX);
+	AUTO(fd) int fd = -1, up = -1;
+	char dir[2 * PATH_MAX];
+	int r = fd = open_dir(path, e);
+
+	if (r >= 0)
+		r = cg_read(fd, file, &own, e);
+	if (r < 0 || own.len > 0 || strcmp(path, t->mount) == 0)
+		return r < 0 ? r : 0;
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	r = fill_cpuset(dir, t, file, e);
+	if (r == 0)
+		r = up = open_dir(dir, e);
+	if (r >= 0)
+		r = cg_read(up, file, &above, e);
+	return r < 0 ? r : cg_write(fd, file, buf_cstr(&above), e);
+}
+
+/* Lets the groups below this one have what this one has of the controllers. */
+static void
+enable_in(const char *dir)
+{
+	static const char *const wanted[] = { "memory", "pids", "cpu", "cpuset", "io" };
+	AUTO_FINI(buf) struct buf there = BUF_INIT(CONTROL_MAX), given = BUF_INIT(CONTROL_MAX);
+	AUTO(fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char word[16];
+
+	if (fd < 0 || cg_read(fd, "cgroup.controllers", &there, NULL) < 0 || there.len == 0 ||
+	    cg_read(fd, "cgroup.subtree_control", &given, NULL) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		const char *list[2] = { buf_cstr(&there), buf_cstr(&given) };
+		bool in[2] = { false, false };
+
+		for (int k = 0; k < 2; k++)
+			for (const char *s = list[k]; *s != '\0'; s += strcspn(s, " "), s += *s == ' ')
+				in[k] = in[k] ||
+				    (strcspn(s, " ") == strlen(wanted[i]) &&
+					strncmp(s, wanted[i], strlen(wanted[i])) == 0);
+		snprintf(word, sizeof(word), "+%s", wanted[i]);
+		/* What may not be given is missed by who sets a limit (limits.c), not by everybody. */
+		if (in[0] && !in[1])
+			(void)!cg_write(fd, "cgroup.subtree_control", word, NULL);
+	}
+}
+
+/* From the top down: a group can only pass on what it was given. */
+static void
+enable_controllers(const struct cg_tree *t, const char *prefix)
+{
+	char dir[2 * PATH_MAX];
+	size_t n = strlen(t->mount);
+
+	if (!has_controllers(t->mount))
+		return;
+	snprintf(dir, sizeof(dir), "%s", prefix);
+	for (;;) {
+		char was = dir[n];
+
+		dir[n] = '\0';
+		enable_in(dir);
+		dir[n] = was;
+		if (was == '\0')
+			break;
+		n += 1 + strcspn(dir + n + 1, "/");
+	}
 }
 
 /* mkdir of the group. A leftover without processes is made anew: its state and counts are another run's. */
@@ -273,77 +504,144 @@ make_leaf(const char *path)
 	return -errno;
 }
 
+/* A configured parent may not exist in every hierarchy; it is made there and stays. */
+static int
+make_above(const char *mount, const char *path)
+{
+	char dir[2 * PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	for (char *s = dir + strlen(mount) + 1; (s = strchr(s, '/')) != NULL; *s++ = '/') {
+		*s = '\0';
+		if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+static int
+make_prefix(const struct cg_tree *t, const char *path, struct err *e)
+{
+	int r = 0;
+
+	if (mkdir(path, 0755) == 0 || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT && (r = make_above(t->mount, path)) == 0 && mkdir(path, 0755) == 0)
+		return 0;
+	return err_sysno(e, r < 0 ? -r : errno, "cannot make control group \"%s\"", path);
+}
+
 /* prefix group, then the pot's; another process may remove the empty prefix in between. */
 static int
-make_both(const char *prefix_path, const char *path, struct err *e)
+make_both(struct visit *v, bool fresh, struct err *e)
 {
-	int r = -ENOENT;
+	int r = -ENOENT, ready = 0;
 
 	for (int i = 0; i < VANISHED_TRIES && r == -ENOENT; i++) {
-		if (mkdir(prefix_path, 0755) != 0 && errno != EEXIST)
-			return err_sys(e, "cannot make control group \"%s\"", prefix_path);
-		r = make_leaf(path);
+		if ((r = make_prefix(v->tree, v->prefix, e)) < 0)
+			return r;
+		if (v->part.id == CG_V2)
+			enable_controllers(v->tree, v->prefix);
+		r = fresh ? make_leaf(v->leaf) : mkdir(v->leaf, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+		if (r < 0 || v->part.id != CG_CPUSET)
+			continue;
+		ready = fill_cpuset(v->leaf, v->tree, "cpuset.cpus", e);
+		if (ready == 0)
+			ready = fill_cpuset(v->leaf, v->tree, "cpuset.mems", e);
 	}
-	return r < 0 ? err_sysno(e, -r, "cannot make control group \"%s\"", path) : 0;
-}
-
-int
-cg_path(const struct cg_trees *t, const char *parent, const char *prefix, const char *name,
-    char out[static ISO_CGROUP_MAX], struct err *e)
-{
-	bool v2 = t->v2.mount[0] != '\0';
-	const struct cg_tree *tree = v2 ? &t->v2 : &t->freezer;
-	const char *base = parent != NULL ? parent : tree->own;
-	int n;
-
-	if (tree->mount[0] == '\0') {
-		n = err_set(e, E_NOTSUP, "no control groups: neither cgroup2 nor the v1 freezer is mounted");
-		err_hint(e, "mount it: mount -t cgroup2 none /sys/fs/cgroup");
-		return n;
-	}
-	if (!plain_name(prefix) || !plain_name(name))
-		return err_set(e, E_INVAL, "\"%s/%s\" cannot name a control group", prefix, name);
-	if (base[0] != '/' || strstr(base, "/..") != NULL)
-		return err_set(e, E_INVAL, "control group \"%s\" is not an absolute path", base);
-	if (strcmp(base, "/") == 0)
-		base = "";
-	n = snprintf(out, ISO_CGROUP_MAX, "%s:%s/%s/%s", v2 ? "v2" : "freezer", base, prefix, name);
-	if (n < 0 || n >= ISO_CGROUP_MAX)
-		return err_set(
-		    e, E_LIMIT, "the path of control group \"%s/%s/%s\" is too long", base, prefix, name);
-	return 0;
-}
-
-/* The full path of a group, cut at its last slash: *dir holds the part before it, *leaf the rest. */
-static int
-locate(
-    const struct cg_trees *t, const char *cgroup, char dir[static 2 * PATH_MAX], char **leaf, struct err *e)
-{
-	const char *path;
-	bool v2;
-	const struct cg_tree *tree = split(t, cgroup, &path, &v2);
-
-	if (tree == NULL || strstr(path, "/..") != NULL || strlen(path) >= PATH_MAX)
-		return err_set(e, E_INVAL, "\"%s\" does not name a control group", cgroup);
-	if (tree->mount[0] == '\0')
-		return err_set(e, E_NOENT, "the hierarchy of control group \"%s\" is not mounted", cgroup);
-	snprintf(dir, 2 * PATH_MAX, "%s%s", tree->mount, path);
-	*leaf = strrchr(dir, '/');
-	*(*leaf)++ = '\0';
-	return 0;
+	return r < 0 ? err_sysno(e, -r, "cannot make control group \"%s\"", v->leaf) : ready;
 }
 
 int
 cg_make(const struct cg_trees *t, const char *cgroup, struct err *e)
 {
-	char dir[2 * PATH_MAX], path[2 * PATH_MAX + 256], *leaf;
-	int r = locate(t, cgroup, dir, &leaf, e);
+	AUTO_FREE struct visit *v = visit_new(t, cgroup);
+	int r = v == NULL ? err_nomem(e) : 1;
 
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%s/%s", dir, leaf);
-	return make_both(dir, path, e);
+	while (r > 0 && (r = visit_next(v, e)) > 0) {
+		int made = make_both(v, true, e);
+
+		if (made < 0)
+			return made;
+	}
+	return r;
 }
+
+/* ---- a running pot into further groups */
+
+struct move {
+	int to;
+	unsigned moved;
+};
+
+static int
+move_one(void *arg, pid_t pid)
+{
+	struct move *m = arg;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	/* One that has ended meanwhile needs no group. */
+	if (pid > 0 && cg_write(m->to, "cgroup.procs", text, NULL) == 0)
+		m->moved++;
+	return 0;
+}
+
+struct tally {
+	uint64_t n;
+};
+
+static int
+tally_one(void *arg, pid_t pid)
+{
+	(void)pid;
+	((struct tally *)arg)->n++;
+	return 0;
+}
+
+/* Until as many are there as in the first group: children of what was moved are born there. */
+static int
+move_all(int from, int to, struct err *e)
+{
+	for (int i = 0; i < VANISHED_TRIES; i++) {
+		struct move m = { to, 0 };
+		struct tally all = { 0 }, there = { 0 };
+		int r = cg_each(to, tally_one, &there, e);
+
+		if (r == 0)
+			r = cg_each(from, tally_one, &all, e);
+		if (r < 0 || there.n >= all.n)
+			return r;
+		r = cg_each(from, move_one, &m, e);
+		if (r < 0)
+			return r;
+	}
+	return err_set(e, E_BUSY, "the pot makes processes faster than they can be moved to a control group");
+}
+
+int
+cg_join(const struct cg_trees *t, const char *cgroup, struct err *e)
+{
+	AUTO_FREE struct visit *v = visit_new(t, cgroup);
+	bool v2;
+	AUTO(fd) int from = cg_open(t, cgroup, &v2, e);
+	int r = from < 0 ? from : v == NULL ? err_nomem(e) : visit_next(v, e);
+
+	while (r > 0 && (r = visit_next(v, e)) > 0) {
+		AUTO(fd) int to = -1;
+		int done = make_both(v, false, e);
+
+		if (done == 0)
+			done = to = open_dir(v->leaf, e);
+		if (done >= 0)
+			done = move_all(from, to, e);
+		if (done < 0)
+			return done;
+	}
+	return r;
+}
+
+/* ---- removing */
 
 /* Groups that the pot made in its own; depth is bounded by the kernel's path limit. */
 static int
@@ -371,52 +669,74 @@ remove_tree(int parent, const char *name, unsigned depth)
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-int
-cg_remove(const struct cg_trees *t, const char *cgroup, struct err *e)
+static int
+remove_one(const struct visit *v, struct err *e)
 {
-	char dir[2 * PATH_MAX], *leaf;
-	AUTO(fd) int fd = -1;
-	int r = locate(t, cgroup, dir, &leaf, e);
+	AUTO(fd) int fd = open(v->prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
 
-	if (r < 0)
-		return r == -E_NOENT ? 0 : r;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "cannot open control group \"%s\"", dir);
-	r = remove_tree(fd, leaf, 64);
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open control group \"%s\"", v->prefix);
+	r = remove_tree(fd, strrchr(v->leaf, '/') + 1, 64);
 	if (r < 0)
-		return err_sysno(e, -r, "cannot remove control group \"%s\"", cgroup);
+		return err_sysno(e, -r, "cannot remove control group \"%s\"", v->leaf);
 	/* The last pot takes the installation's group with it; with others in it this fails, as it should. */
-	(void)!rmdir(dir);
+	(void)!rmdir(v->prefix);
 	return 0;
 }
 
-/* The trees are too large for every caller's stack. */
-#define WITH_TREES(call)                                                    \
-	__extension__({                                                     \
-		struct cg_trees *trees = malloc(sizeof(*trees));            \
-		int ret = trees == NULL ? err_nomem(e) : cg_find(trees, e); \
-		if (ret == 0)                                               \
-			ret = (call);                                       \
-		free(trees);                                                \
-		ret;                                                        \
-	})
+int
+cg_remove(const struct cg_trees *t, const char *cgroup, struct err *e)
+{
+	AUTO_FREE struct visit *v = visit_new(t, cgroup);
+	int r = v == NULL ? err_nomem(e) : 1, failed = 0;
+
+	/* A failure in one hierarchy leaves nothing behind in the others. */
+	while (r > 0 || r == -E_NOENT) {
+		r = visit_next(v, failed < 0 ? NULL : e);
+		if (r > 0) {
+			int done = remove_one(v, failed < 0 ? NULL : e);
+
+			failed = failed < 0 ? failed : done;
+		}
+	}
+	return failed < 0 ? failed : r;
+}
 
 int
-iso_cgroup_path(
-    const char *parent, const char *prefix, const char *name, char out[static ISO_CGROUP_MAX], struct err *e)
+iso_cgroup_path(const char *parent, const char *prefix, const char *name, unsigned controllers,
+    char out[static ISO_CGROUP_MAX], struct err *e)
 {
-	return WITH_TREES(cg_path(trees, parent, prefix, name, out, e));
+	return CG_WITH_TREES(cg_path(trees, parent, prefix, name, controllers, out, e));
 }
 
 int
 iso_cgroup_make(const char *cgroup, struct err *e)
 {
-	return WITH_TREES(cg_make(trees, cgroup, e));
+	return CG_WITH_TREES(cg_make(trees, cgroup, e));
+}
+
+int
+iso_cgroup_join(const char *cgroup, struct err *e)
+{
+	return CG_WITH_TREES(cg_join(trees, cgroup, e));
 }
 
 int
 iso_cgroup_remove(const char *cgroup, struct err *e)
 {
-	return WITH_TREES(cg_remove(trees, cgroup, e));
+	return CG_WITH_TREES(cg_remove(trees, cgroup, e));
+}
+
+/* Below the groups that the pot was started in, not those of whoever changes its limits now. */
+int
+iso_cgroup_extend(const struct iso_ref *ref, const char *parent, const char *prefix, const char *name,
+    unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *e)
+{
+	AUTO_FREE struct cg_trees *t = malloc(sizeof(*t));
+	int r = t == NULL ? err_nomem(e) : cg_find_of(ref->init.pid, t, e);
+
+	if (r == 0 && !proc_id_alive(&ref->init))
+		r = err_set(e, E_STATE, "the pot has ended");
+	return r < 0 ? r : cg_extend(t, ref->cgroup, parent, prefix, name, controllers, out, e);
 }

@@ -8,33 +8,89 @@
 #include <limits.h>
 #include "isolation/isolation.h"
 
+/* Hierarchies that pots use: the unified one, then those of v1. */
+enum cg_id { CG_V2, CG_FREEZER, CG_MEMORY, CG_PIDS, CG_CPUACCT, CG_CPU, CG_CPUSET, CG_IO, CG_COUNT };
+extern const char *const cg_names[CG_COUNT]; /* as the kernel spells them */
+/* The ISO_CG_… bit of a controller. */
+static inline unsigned
+cg_bit(enum cg_id id)
+{
+	return id >= CG_MEMORY ? 1u << (id - CG_MEMORY) : 0;
+}
+
 /* One hierarchy: where it is mounted and the group of this process below that. mount "": not there. */
 struct cg_tree {
 	char mount[PATH_MAX];
 	char own[PATH_MAX];
+	unsigned id; /* of the hierarchy: controllers of v1 that are mounted together have the same */
 };
 struct cg_trees {
-	struct cg_tree v2, freezer;
+	struct cg_tree tree[CG_COUNT];
 };
 
-/* From the text of /proc/self/mountinfo and /proc/self/cgroup. */
+/* From the text of /proc/PID/mountinfo and /proc/PID/cgroup. */
 void cg_parse(const char *mountinfo, const char *self, struct cg_trees *);
+/* Of this process, or of another one (what limits it, as this process sees it). */
 int cg_find(struct cg_trees *, struct err *) MUST_CHECK;
+int cg_find_of(pid_t, struct cg_trees *, struct err *) MUST_CHECK;
+
+/* One hierarchy of a text, and the path there. cg_next: 1, 0 at the end; E_INVAL. */
+struct cg_part {
+	enum cg_id id;
+	char path[ISO_CGROUP_MAX];
+};
+struct cg_iter {
+	const char *at; /* what is left */
+};
+int cg_next(struct cg_iter *, struct cg_part *, struct err *) MUST_CHECK;
+/* Has the text a group of its own for this controller of v1? */
+bool cg_names_v1(const char *cgroup, enum cg_id);
 
 /* As the iso_cgroup_… of isolation.h. */
 int cg_path(const struct cg_trees *, const char *parent, const char *prefix, const char *name,
-    char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
+    unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
+int cg_extend(const struct cg_trees *, const char *cgroup, const char *parent, const char *prefix,
+    const char *name, unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
 int cg_make(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
+int cg_join(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
 int cg_remove(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
-/* The group's directory. E_NOENT when it is gone. */
+
+/* The directory of the first group: that for counting, freezing, killing. E_NOENT when it is gone. */
 int cg_open(const struct cg_trees *, const char *cgroup, bool *v2, struct err *) MUST_CHECK;
+/* The directory in which a controller's files of this pot are, on v1 or v2. E_NOTSUP: the pot has none. */
+int cg_open_for(const struct cg_trees *, const char *cgroup, enum cg_id, bool *v2, struct err *) MUST_CHECK;
 
 /* On an open group. */
 int cg_freeze(int dirfd, bool v2, bool frozen, struct err *) MUST_CHECK;
 int cg_kill(int dirfd, bool v2, struct err *) MUST_CHECK; /* waits until it is empty */
 int cg_each(int dirfd, int (*fn)(void *, pid_t), void *arg, struct err *) MUST_CHECK; /* with sub-groups */
+/* A control file: whole, without the last newline. */
+int cg_read(int dirfd, const char *file, struct buf *, struct err *) MUST_CHECK;
+int cg_write(int dirfd, const char *file, const char *text, struct err *) MUST_CHECK;
 
-/* For a process that is to be made in the group: its directory (v2) or its open task list (v1). */
-int cg_enter_fd(const char *cgroup, bool *v2, struct err *) MUST_CHECK;
+/* For a process that is to be made in the groups: directory of the v2 one, open task lists of the v1 ones. */
+struct cg_enter {
+	int dir; /* or -1 */
+	int tasks[CG_COUNT];
+	unsigned ntasks;
+};
+#define CG_ENTER_INIT         \
+	{                     \
+		-1, { -1 }, 0 \
+	}
+int cg_enter(const char *cgroup, struct cg_enter *, struct err *) MUST_CHECK; /* cgroup NULL, "": none */
+void cg_enter_fini(struct cg_enter *);
+DEFINE_AUTO_FINI(cg_enter, struct cg_enter)
+
+/* The trees are too large for every caller's stack. */
+#define CG_WITH_TREES(call)                                                 \
+	__extension__({                                                     \
+		struct cg_trees *trees = malloc(sizeof(*trees));            \
+		int ret = trees == NULL ? err_nomem(e) : cg_find(trees, e); \
+		if (ret == 0)                                               \
+			ret = (call);                                       \
+		free(trees);                                                \
+		ret;                                                        \
+	})
 
 #endif

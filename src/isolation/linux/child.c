@@ -91,14 +91,23 @@ child_loopback(struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_LOOPBACK, r, "lo") : 0;
 }
 
-/* Into the group before the cgroup namespace is made: its root is then the pot's group. */
-static int
-child_cgroup(const struct spawn_ctx *ctx, struct child_fail *f)
+long
+child_enter(const struct cg_enter *cg)
 {
 	long r = 0;
 
-	if (ctx->tasks_fd >= 0)
-		r = raw(__NR_write, ctx->tasks_fd, "0", 1);
+	/* "tasks" takes a process without threads in microseconds, "cgroup.procs" takes milliseconds. */
+	for (unsigned i = 0; i < cg->ntasks && r >= 0; i++)
+		r = raw(__NR_write, cg->tasks[i], "0", 1);
+	return r < 0 ? r : 0;
+}
+
+/* Into the groups before the cgroup namespace is made: its roots are then the pot's groups. */
+static int
+child_cgroup(const struct spawn_ctx *ctx, struct child_fail *f)
+{
+	long r = child_enter(&ctx->cg);
+
 	if (r < 0)
 		return child_failed(f, STEP_CGROUP, r, ctx->spec->cgroup);
 	r = raw(__NR_unshare, CLONE_NEWCGROUP);
@@ -178,9 +187,9 @@ child_clone_b(struct spawn_ctx *ctx)
 		.stack_size = CHILD_STACK,
 	};
 
-	if (ctx->cg_fd >= 0) {
+	if (ctx->cg.dir >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
-		a.cgroup = (uint64_t)ctx->cg_fd;
+		a.cgroup = (uint64_t)ctx->cg.dir;
 	}
 	return raw_clone3(&a, child_b, ctx);
 }

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <linux/sched.h>
 
-#include "isolation/isolation.h"
+#include "isolation/linux/cgroup.h"
 #include "model/shimproto.h"
 
 /* clang-format off */
@@ -76,8 +76,7 @@ struct spawn_ctx {
 	struct child_image shim, init;
 	char *pid_arg; /* of shim.argv: A writes B's pid there, at most 11 bytes */
 	int exe_fd;    /* read-only detached mount of pot-shim */
-	int cg_fd;     /* directory of the pot's group (cgroup v2), or -1 */
-	int tasks_fd;  /* its "tasks" (v1 freezer), or -1 */
+	struct cg_enter cg;
 	uint64_t ns_flags;
 	char *stack_a0, *stack_a, *stack_b;
 	/* Written by the children. */
@@ -85,11 +84,14 @@ struct spawn_ctx {
 	struct child_fail fail_a, fail_b;
 };
 
+/* Moves the calling process into the v1 groups; 0 or -errno. */
+long child_enter(const struct cg_enter *);
+
 /* A command in a running pot. */
 struct exec_ctx {
 	const struct iso_exec_spec *spec;
 	int pidfd;
-	int cg_fd, tasks_fd; /* as in struct spawn_ctx */
+	struct cg_enter cg;
 	int fds[3];
 	char *stack_final;
 	volatile int pid;

@@ -69,23 +69,6 @@ pty_open(const struct iso_ref *ref, const struct iso_exec_spec *s, int *slave, s
 	return take_fd(master);
 }
 
-static int
-exec_cgroup(struct exec_ctx *x, const struct iso_ref *ref, int *fd, struct err *e)
-{
-	bool v2;
-
-	x->cg_fd = x->tasks_fd = -1;
-	if (ref->cgroup == NULL || ref->cgroup[0] == '\0')
-		return 0;
-	*fd = cg_enter_fd(ref->cgroup, &v2, e);
-	if (*fd == -E_NOENT)
-		return err_set(e, E_STATE, "the pot has ended");
-	if (*fd < 0)
-		return *fd;
-	*(v2 ? &x->cg_fd : &x->tasks_fd) = *fd;
-	return 0;
-}
-
 /* PID 1 died while we joined: the pid namespace takes no more processes, or killed ours. */
 static bool
 is_dying(const struct exec_ctx *x, int pidfd)
@@ -132,7 +115,8 @@ exec_go(struct exec_ctx *x, int pidfd, struct err *e)
 int
 iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, int *pty, struct err *e)
 {
-	AUTO(fd) int pidfd = child_pidfd(&ref->init, e), cgroup = -1, master = -1, slave = -1;
+	AUTO(fd) int pidfd = child_pidfd(&ref->init, e), master = -1, slave = -1;
+	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
 	struct exec_ctx x = { .spec = s, .pidfd = pidfd };
 	int r;
 
@@ -143,7 +127,10 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 		return pidfd;
 	if (s->argv == NULL || s->argv[0] == NULL)
 		return err_set(e, E_INVAL, "no command to execute");
-	r = exec_cgroup(&x, ref, &cgroup, e);
+	r = cg_enter(ref->cgroup, &cg, e);
+	if (r == -E_NOENT)
+		return err_set(e, E_STATE, "the pot has ended");
+	x.cg = cg;
 	if (r == 0 && s->tty)
 		r = master = pty_open(ref, s, &slave, e);
 	if (r < 0)

@@ -194,7 +194,7 @@ probe_freeze(struct buf *why)
 		buf_str(why, e.msg);
 		return 0;
 	}
-	ok = t->v2.mount[0] != '\0' || t->freezer.mount[0] != '\0';
+	ok = t->tree[CG_V2].mount[0] != '\0' || t->tree[CG_FREEZER].mount[0] != '\0';
 	free(t);
 	if (!ok)
 		buf_str(why, "neither cgroup2 nor the v1 freezer is mounted");

@@ -85,21 +85,20 @@ child_exec_middle(void *arg)
 		.stack_size = CHILD_STACK,
 	};
 	static const unsigned long dfl[4] = { 0, 0, 0, 0 };
-	long r = 0;
+	long r;
 
 	/* The caller's handlers must not run in a process that shares its memory. */
 	for (int sig = 1; sig <= 64; sig++)
 		raw(__NR_rt_sigaction, sig, dfl, 0, 8);
-	if (x->tasks_fd >= 0)
-		r = raw(__NR_write, x->tasks_fd, "0", 1);
+	r = child_enter(&x->cg);
 	if (r < 0)
 		return child_failed(&x->fail, STEP_CGROUP, r, "");
 	r = raw(__NR_setns, x->pidfd, EXEC_NS);
 	if (r < 0)
 		return child_failed(&x->fail, STEP_JOIN, r, "");
-	if (x->cg_fd >= 0) {
+	if (x->cg.dir >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
-		a.cgroup = (uint64_t)x->cg_fd;
+		a.cgroup = (uint64_t)x->cg.dir;
 	}
 	r = raw_clone3(&a, exec_final, x);
 	return r < 0 ? child_failed(&x->fail, STEP_CLONE_INIT, r, "") : 0;

@@ -256,22 +256,6 @@ spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, s
 	return r;
 }
 
-/* The group as a directory (v2) or its task list (v1 freezer). */
-static int
-spawn_cgroup(struct spawn_ctx *c, int *fd, struct err *e)
-{
-	bool v2;
-
-	c->cg_fd = c->tasks_fd = -1;
-	if (c->spec->cgroup == NULL)
-		return 0;
-	*fd = cg_enter_fd(c->spec->cgroup, &v2, e);
-	if (*fd < 0)
-		return *fd;
-	*(v2 ? &c->cg_fd : &c->tasks_fd) = *fd;
-	return 0;
-}
-
 int
 iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 {
@@ -281,7 +265,8 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	};
 	AUTO_FINI(pipes) struct pipes p = PIPES_INIT;
 	AUTO_FINI(strv) struct strv shim = STRV_INIT(ARGS_MAX), init = STRV_INIT(ARGS_MAX);
-	AUTO(fd) int devnull = -1, exe = -1, cgroup = -1;
+	AUTO(fd) int devnull = -1, exe = -1;
+	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
 	struct spawn_ctx c = { .spec = spec };
 	int r;
 
@@ -293,9 +278,10 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 		return err_sys(e, "cannot open \"/dev/null\"");
 	if ((r = exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p, spec, e)) < 0 ||
 	    (r = shim_args(&shim, spec, e)) < 0 || (r = init_args(&init, spec, e)) < 0 ||
-	    (r = spawn_cgroup(&c, &cgroup, e)) < 0)
+	    (r = cg_enter(spec->cgroup, &cg, e)) < 0)
 		return r;
 	c.exe_fd = exe;
+	c.cg = cg;
 	c.ns_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
 	if (spec->own_net)
 		c.ns_flags |= CLONE_NEWNET;

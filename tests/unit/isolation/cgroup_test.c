@@ -31,26 +31,26 @@ static void
 layouts(void **state)
 {
 	cg_parse(OTHER V2_ONLY, "0::/user.slice/a\n", &t);
-	assert_string_equal(t.v2.mount, "/sys/fs/cgroup");
-	assert_string_equal(t.v2.own, "/user.slice/a");
-	assert_string_equal(t.freezer.mount, "");
+	assert_string_equal(t.tree[CG_V2].mount, "/sys/fs/cgroup");
+	assert_string_equal(t.tree[CG_V2].own, "/user.slice/a");
+	assert_string_equal(t.tree[CG_FREEZER].mount, "");
 	cg_parse(OTHER V1, "6:freezer:/f\n1:cpu,cpuacct:/c\n", &t);
-	assert_string_equal(t.v2.mount, "");
-	assert_string_equal(t.freezer.mount, "/sys/fs/cgroup/my freezer");
-	assert_string_equal(t.freezer.own, "/f");
+	assert_string_equal(t.tree[CG_V2].mount, "");
+	assert_string_equal(t.tree[CG_FREEZER].mount, "/sys/fs/cgroup/my freezer");
+	assert_string_equal(t.tree[CG_FREEZER].own, "/f");
 	cg_parse(OTHER V1 UNIFIED, "6:freezer:/f\n0::/\n", &t);
-	assert_string_equal(t.v2.mount, "/sys/fs/cgroup/unified");
-	assert_string_equal(t.v2.own, "/");
-	assert_string_equal(t.freezer.own, "/f");
+	assert_string_equal(t.tree[CG_V2].mount, "/sys/fs/cgroup/unified");
+	assert_string_equal(t.tree[CG_V2].own, "/");
+	assert_string_equal(t.tree[CG_FREEZER].own, "/f");
 	/* A mount that shows a part only: paths below it. */
 	cg_parse("29 23 0:26 /outer/c1 /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/outer/c1/x\n", &t);
-	assert_string_equal(t.v2.own, "/x");
+	assert_string_equal(t.tree[CG_V2].own, "/x");
 	cg_parse("29 23 0:26 /outer /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/outer\n", &t);
-	assert_string_equal(t.v2.own, "/");
+	assert_string_equal(t.tree[CG_V2].own, "/");
 	cg_parse("", "", &t);
-	assert_string_equal(t.v2.mount, "");
+	assert_string_equal(t.tree[CG_V2].mount, "");
 	cg_parse("garbage\n- cgroup2\n1 - cgroup2 x y", "0:\n::::\n0::", &t);
-	assert_string_equal(t.v2.own, "/");
+	assert_string_equal(t.tree[CG_V2].own, "/");
 }
 
 static void
@@ -60,24 +60,24 @@ paths(void **state)
 	struct err e = ERR_INIT;
 
 	cg_parse(V1 UNIFIED, "6:freezer:/f\n0::/u\n", &t);
-	assert_int_equal(cg_path(&t, NULL, "pot", "web", out, &e), 0);
+	assert_int_equal(cg_path(&t, NULL, "pot", "web", 0, out, &e), 0);
 	assert_string_equal(out, "v2:/u/pot/web");
-	assert_int_equal(cg_path(&t, "/", "pot", "web", out, &e), 0);
+	assert_int_equal(cg_path(&t, "/", "pot", "web", 0, out, &e), 0);
 	assert_string_equal(out, "v2:/pot/web");
-	assert_int_equal(cg_path(&t, "/a/b", "pot", "web", out, &e), 0);
+	assert_int_equal(cg_path(&t, "/a/b", "pot", "web", 0, out, &e), 0);
 	assert_string_equal(out, "v2:/a/b/pot/web");
 	cg_parse(V1, "6:freezer:/f\n", &t);
-	assert_int_equal(cg_path(&t, NULL, "pot", "web", out, &e), 0);
+	assert_int_equal(cg_path(&t, NULL, "pot", "web", 0, out, &e), 0);
 	assert_string_equal(out, "freezer:/f/pot/web");
-	assert_int_equal(cg_path(&t, NULL, "pot", "../x", out, &e), -E_INVAL);
-	assert_int_equal(cg_path(&t, NULL, "..", "x", out, &e), -E_INVAL);
-	assert_int_equal(cg_path(&t, "/a/../..", "pot", "x", out, &e), -E_INVAL);
-	assert_int_equal(cg_path(&t, "rel", "pot", "x", out, &e), -E_INVAL);
+	assert_int_equal(cg_path(&t, NULL, "pot", "../x", 0, out, &e), -E_INVAL);
+	assert_int_equal(cg_path(&t, NULL, "..", "x", 0, out, &e), -E_INVAL);
+	assert_int_equal(cg_path(&t, "/a/../..", "pot", "x", 0, out, &e), -E_INVAL);
+	assert_int_equal(cg_path(&t, "rel", "pot", "x", 0, out, &e), -E_INVAL);
 	memset(longname, 'x', ISO_CGROUP_MAX);
 	longname[ISO_CGROUP_MAX] = '\0';
-	assert_int_equal(cg_path(&t, NULL, "pot", longname, out, &e), -E_LIMIT);
+	assert_int_equal(cg_path(&t, NULL, "pot", longname, 0, out, &e), -E_LIMIT);
 	cg_parse("", "", &t);
-	assert_int_equal(cg_path(&t, NULL, "pot", "web", out, &e), -E_NOTSUP);
+	assert_int_equal(cg_path(&t, NULL, "pot", "web", 0, out, &e), -E_NOTSUP);
 	assert_int_equal(cg_make(&t, "v2:/pot/web", &e), -E_NOENT);
 	assert_int_equal(cg_remove(&t, "v2:/pot/web", &e), 0);
 	assert_int_equal(cg_remove(&t, "v3:/pot/web", &e), -E_INVAL);
@@ -97,8 +97,8 @@ static void
 fake(bool v2)
 {
 	memset(&t, 0, sizeof(t));
-	strcpy((v2 ? &t.v2 : &t.freezer)->mount, dir);
-	strcpy((v2 ? &t.v2 : &t.freezer)->own, "/");
+	strcpy(t.tree[v2 ? CG_V2 : CG_FREEZER].mount, dir);
+	strcpy(t.tree[v2 ? CG_V2 : CG_FREEZER].own, "/");
 }
 
 static void

@@ -181,8 +181,9 @@ frozen(void **state)
 	pot_until(p, "3\n");
 	assert_done(iso_freeze(&ref, true, &p->e), p);
 	/* The kernel's word, not the clock's. */
-	snprintf(last, sizeof(last), "/sys/fs/cgroup%s%s/cgroup.events",
-	    access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/unified" : "", strchr(p->cgroup, '/'));
+	const char *path = strchr(p->cgroup, '/');
+	snprintf(last, sizeof(last), "/sys/fs/cgroup%s%.*s/cgroup.events",
+	    access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/unified" : "", (int)strcspn(path, " "), path);
 	FILE *f = fopen(last, "re");
 	assert_non_null(f);
 	size_t n = fread(last, 1, sizeof(last) - 1, f);

@@ -146,7 +146,7 @@ pot_group(struct pot *p)
 	char name[32];
 
 	snprintf(name, sizeof(name), "t%s", strrchr(p->dir, '-') + 1);
-	assert_done(iso_cgroup_path(NULL, "pot-unit-test", name, p->cgroup, &p->e), p);
+	assert_done(iso_cgroup_path(NULL, "pot-unit-test", name, ISO_CG_ALWAYS, p->cgroup, &p->e), p);
 	assert_done(iso_cgroup_make(p->cgroup, &p->e), p);
 	p->spec.cgroup = p->cgroup;
 }
