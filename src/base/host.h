@@ -13,6 +13,10 @@ int host_boot_id(uint8_t out[static HOST_BOOT_ID_LEN], struct err *) MUST_CHECK;
 /* Absolute path of the running program (size at least PATH_MAX). */
 int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
 
+/* A program of pot: beside the running one (a build's directory), else in the directory given. size: PATH_MAX. */
+int host_find_program(
+    const char *name, const char *installed, char *out, size_t size, struct err *) MUST_CHECK;
+
 /* Where an installation stands when nobody says otherwise. */
 const char *host_default_root(void);   /* "/var/lib/pot" */
 const char *host_default_config(void); /* "/etc/pot/pot.conf" */

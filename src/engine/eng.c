@@ -168,38 +168,16 @@ eng_need_storage(struct eng *g, struct err *e)
 	return stor_open(&g->stor, g->root, &sp, e);
 }
 
-/* A program of pot: beside the running one (a build's directory), else where it is installed. */
-static int
-find_program(
-    const char *self, const char *name, const char *installed, char out[static PATH_MAX], struct err *e)
-{
-	const char *slash = strrchr(self, '/');
-	int rc;
-
-	snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash == NULL ? 0 : slash - self), self, name);
-	if (access(out, X_OK) == 0)
-		return 0;
-	snprintf(out, PATH_MAX, "%s/%s", installed, name);
-	if (access(out, X_OK) == 0)
-		return 0;
-	rc = err_sys(e, "cannot execute %s", out);
-	(void)err_hint(e, "%s stands beside this program or in %s: install pot again", name, installed);
-	return rc;
-}
-
 int
 eng_need_programs(struct eng *g, struct err *e)
 {
-	char self[PATH_MAX];
 	int rc;
 
 	if (g->shim[0] != '\0')
 		return 0;
-	rc = host_self_path(self, sizeof(self), e);
+	rc = host_find_program("pot", host_bindir(), g->self, sizeof(g->self), e);
 	if (rc == 0)
-		rc = find_program(self, "pot", host_bindir(), g->self, e);
-	if (rc == 0)
-		rc = find_program(self, "pot-shim", host_libexec(), g->shim, e);
+		rc = host_find_program("pot-shim", host_libexec(), g->shim, sizeof(g->shim), e);
 	if (rc < 0)
 		g->shim[0] = '\0';
 	return rc;
@@ -208,10 +186,7 @@ eng_need_programs(struct eng *g, struct err *e)
 int
 eng_find_unpack(char out[static PATH_MAX], struct err *e)
 {
-	char self[PATH_MAX];
-	int rc = host_self_path(self, sizeof(self), e);
-
-	return rc < 0 ? rc : find_program(self, "pot-unpack", host_libexec(), out, e);
+	return host_find_program("pot-unpack", host_libexec(), out, PATH_MAX, e);
 }
 
 bool

@@ -3,7 +3,12 @@
  * program of its own so that a hostile archive is parsed where nothing else
  * is: the process shuts itself in (sandbox.h) before it looks at the data.
  *
- *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] --dirfd N | DIR
+ *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer] [--digest] --dirfd N | DIR
+ *
+ * --layer: the archive is a layer of an image: it takes away and replaces what
+ * stands in the directory, as image-spec (layer.md) says. --digest: at the end
+ * stdout gets the line "sha256:HEX BYTES": of the uncompressed archive, and
+ * the sum of its files' sizes.
  *
  * stderr: one line "ENTRY: why" when it fails, else lines "note: …". The
  * progress fd gets lines with the number of bytes read so far. A failure
@@ -21,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <openssl/evp.h>
 
 #include "base/auto.h"
 #include "base/text.h"
@@ -32,6 +38,7 @@ enum { EXIT_DONE = 0, EXIT_ARCHIVE = 1, EXIT_WRONG_USE = 2, EXIT_LIMIT = 3, EXIT
 
 #define DEFAULT_MAX_SIZE (UINT64_C(64) << 30)
 #define DEFAULT_MAX_ENTRIES UINT64_C(10000000)
+#define HOLE_MIN ((size_t)4096)
 /* Where the fds stand once all others are closed. */
 enum { FD_ROOT = 3, FD_PROGRESS = 4, FD_REST = 5 };
 
@@ -42,7 +49,17 @@ struct unpack {
 	unsigned long long devices, others;
 	struct stream stream;
 	struct place place;
+	bool layer, digest;
+	EVP_MD_CTX *md;
+	struct own_paths own;
 };
+
+/* Long enough to be worth a hole, and nothing but zeros? */
+static bool
+is_zero(const char *p, size_t len)
+{
+	return len >= HOLE_MIN && p[0] == 0 && p[len - 1] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
 
 /* Copies the entry's data to fd, or reads past it when fd is -1. */
 static int
@@ -57,6 +74,8 @@ copy_data(struct unpack *u, int fd, int64_t size, struct err *e)
 		if (off < end || off > size || len > (uint64_t)(size - off))
 			return err_set(e, E_CORRUPT, "its data does not fit its size");
 		end = off + (int64_t)len;
+		if (fd >= 0 && is_zero(data, len))
+			continue; /* a hole */
 		for (const char *p = data; fd >= 0 && len > 0;) {
 			ssize_t n = pwrite(fd, p, len, off);
 
@@ -69,7 +88,7 @@ copy_data(struct unpack *u, int fd, int64_t size, struct err *e)
 			len -= (size_t)n;
 		}
 	}
-	if (r == 0 && fd >= 0 && end < size && ftruncate(fd, size) != 0)
+	if (r == 0 && fd >= 0 && size > 0 && ftruncate(fd, size) != 0)
 		return err_sys(e, "setting its size");
 	return r;
 }
@@ -112,16 +131,13 @@ unpack_hardlink(struct unpack *u, const char *path, const char *link, struct err
 }
 
 static int
-unpack_entry(struct unpack *u, struct archive_entry *entry, struct err *e)
+unpack_object(struct unpack *u, const char *path, struct archive_entry *entry, struct err *e)
 {
-	const char *name = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
-	char path[ENTRY_PATH_MAX];
+	const char *link = archive_entry_hardlink(entry);
 	struct meta m;
 	int r;
 
-	if (name == NULL)
-		return err_set(e, E_CORRUPT, "an entry without a name");
-	if ((r = entry_normalize(name, path, e)) < 0 || (r = meta_read(entry, &m, e)) < 0)
+	if ((r = meta_read(entry, &m, e)) < 0)
 		return r;
 	if (path[0] == '\0' && (link != NULL || archive_entry_filetype(entry) != AE_IFDIR))
 		return err_set(e, E_CORRUPT, "the root is not a directory");
@@ -145,6 +161,27 @@ unpack_entry(struct unpack *u, struct archive_entry *entry, struct err *e)
 		u->others++;
 		return 0;
 	}
+}
+
+static int
+unpack_entry(struct unpack *u, struct archive_entry *entry, struct err *e)
+{
+	const char *name = archive_entry_pathname(entry), *hidden;
+	char path[ENTRY_PATH_MAX];
+	enum whiteout what = WHITEOUT_NONE;
+	int r;
+
+	if (name == NULL)
+		return err_set(e, E_CORRUPT, "an entry without a name");
+	if ((r = entry_normalize(name, path, e)) < 0)
+		return r;
+	if (u->layer && (r = whiteout_parse(path, &what, &hidden, e)) < 0)
+		return r;
+	if (what != WHITEOUT_NONE)
+		return place_whiteout(&u->place, path, what, hidden, e);
+	if ((r = unpack_object(u, path, entry, e)) == 0 && u->layer)
+		own_paths_add(&u->own, path);
+	return r;
 }
 
 static int
@@ -196,7 +233,8 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 {
 	static const struct option options[] = { { "max-size", required_argument, NULL, 's' },
 		{ "max-entries", required_argument, NULL, 'n' }, { "progress", required_argument, NULL, 'p' },
-		{ "dirfd", required_argument, NULL, 'd' }, { NULL, 0, NULL, 0 } };
+		{ "dirfd", required_argument, NULL, 'd' }, { "layer", no_argument, NULL, 'l' },
+		{ "digest", no_argument, NULL, 'm' }, { NULL, 0, NULL, 0 } };
 	int c, r = 0;
 
 	opterr = 0;
@@ -209,6 +247,10 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 			r = parse_fd(optarg, "--progress", &u->progress, e);
 		else if (c == 'd')
 			r = parse_fd(optarg, "--dirfd", &u->dirfd, e);
+		else if (c == 'l')
+			u->layer = true;
+		else if (c == 'm')
+			u->digest = true;
 		else
 			r = -E_USAGE;
 	}
@@ -220,7 +262,9 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 		r = -E_USAGE;
 	if (r == -E_USAGE)
 		return err_set(e, E_USAGE,
-		    "usage: pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] --dirfd N | DIR");
+		    "usage: pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer] "
+		    "[--digest] --dirfd N "
+		    "| DIR");
 	return r;
 }
 
@@ -279,6 +323,44 @@ is_orphan(const struct unpack *u)
 	return poll(p, 2, 0) > 0 && ((p[0].revents | p[1].revents) & POLLERR) != 0;
 }
 
+static void
+add_digest(void *arg, const void *data, size_t n)
+{
+	/* Cannot fail: the algorithm needs nothing but the memory that it has. */
+	(void)EVP_DigestUpdate(arg, data, n);
+}
+
+/* libcrypto reads its configuration and its modules now: later there is no way to a file. */
+static int
+begin_digest(struct unpack *u, struct err *e)
+{
+	if (!u->digest)
+		return 0;
+	if ((u->md = EVP_MD_CTX_new()) == NULL || EVP_DigestInit_ex(u->md, EVP_sha256(), NULL) != 1)
+		return err_set(e, E_NOTSUP, "libcrypto lacks sha256");
+	u->stream.tap = add_digest;
+	u->stream.tap_arg = u->md;
+	return 0;
+}
+
+static int
+tell_digest(struct unpack *u, struct err *e)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+	char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
+
+	if (!u->digest)
+		return 0;
+	if (EVP_DigestFinal_ex(u->md, sum, &n) != 1)
+		return err_set(e, E_SYS, "libcrypto refused");
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	if (dprintf(STDOUT_FILENO, "sha256:%s %llu\n", hex, (unsigned long long)u->size) < 0)
+		return err_sys(e, "telling the digest");
+	return 0;
+}
+
 static int
 run(struct unpack *u, int argc, char **argv, struct err *e)
 {
@@ -295,11 +377,12 @@ run(struct unpack *u, int argc, char **argv, struct err *e)
 	umask(0);
 	load_locale();
 	stream_init(&u->stream, STDIN_FILENO, u->progress, u->max_size);
-	place_init(&u->place, u->dirfd);
-	if ((r = stream_peek(&u->stream, &memory, e)) < 0 ||
-	    (r = sandbox_enter(u->dirfd, memory, u->max_size, e)) < 0)
+	place_init(&u->place, u->dirfd, u->layer ? &u->own : NULL);
+	if ((r = own_paths_init(&u->own, e)) < 0 || (r = begin_digest(u, e)) < 0 ||
+	    (r = stream_peek(&u->stream, &memory, e)) < 0 ||
+	    (r = sandbox_enter(u->dirfd, memory, u->max_size, e)) < 0 || (r = unpack_all(u, e)) < 0)
 		return r;
-	return unpack_all(u, e);
+	return tell_digest(u, e);
 }
 
 static int
@@ -349,6 +432,8 @@ main(int argc, char **argv)
 	}
 	stream_fini(&u.stream);
 	place_fini(&u.place);
+	own_paths_fini(&u.own);
+	EVP_MD_CTX_free(u.md);
 	/* Not exit(3): there is nothing to flush, and exit handlers of libraries have no place here. */
 	_exit(exit_status(r));
 }

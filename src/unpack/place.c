@@ -4,12 +4,14 @@
  * symlink, directory or FIFO where a later entry goes. So parents are
  * resolved inside the root (base/inroot.h), objects are made with O_EXCL or
  * calls that do not follow, what stands there is unlinked and never opened,
- * and a directory is never replaced by anything.
+ * and a directory is never replaced by anything; except that a layer replaces
+ * those of lower layers, as it may whatever stood there before it.
  */
 #include "unpack/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,16 +19,18 @@
 
 #include "base/auto.h"
 #include "base/inroot.h"
+#include "unpack/sandbox.h"
 
 /* Memory for directory times; more directories than fit keep the time of unpacking. */
 #define NAMES_MAX (12u * 1024 * 1024)
 #define TIMES_MAX (256u * 1024)
 
 void
-place_init(struct place *p, int root)
+place_init(struct place *p, int root, struct own_paths *own)
 {
 	memset(p, 0, sizeof(*p));
 	p->root = root;
+	p->own = own;
 	p->parent = -1;
 }
 
@@ -74,16 +78,26 @@ open_parent(struct place *p, const char *path, const char **last, struct err *e)
 	return fd;
 }
 
-/* Removes what stands at the place of a new entry, but never a directory. */
+/* A directory of a lower layer gives way, with all that is in it. */
 static int
-make_room(struct place *p, int dirfd, const char *last, struct err *e)
+replace_dir(struct place *p, int dirfd, const char *path, const char *last, struct err *e)
+{
+	if (p->own == NULL || own_paths_has(p->own, path))
+		return err_set(e, E_CORRUPT, "it would replace a directory");
+	p->stale = true;
+	return whiteout_remove(p->own, dirfd, path, last, e);
+}
+
+/* Removes what stands at the place of a new entry, but never a directory of this archive. */
+static int
+make_room(struct place *p, int dirfd, const char *path, const char *last, struct err *e)
 {
 	struct stat st;
 
 	if (fstatat(dirfd, last, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : err_sys(e, "looking at its place");
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, E_CORRUPT, "it would replace a directory");
+		return replace_dir(p, dirfd, path, last, e);
 	if (unlinkat(dirfd, last, 0) != 0)
 		return err_sys(e, "replacing what is there");
 	if (S_ISLNK(st.st_mode))
@@ -127,9 +141,10 @@ remember_time(struct place *p, const char *path, const struct meta *m)
 }
 
 /*
- * Makes dirfd/last a directory. 1: it is one now; 0: a symlink to a directory
- * inside the root stands there and stays (bin -> usr/bin): then it is that
- * directory's own entry that says who owns it.
+ * Makes dirfd/last a directory. 1: it was made; 2: it was there; 0: a symlink
+ * to a directory inside the root stands there and stays (bin -> usr/bin): then
+ * it is that directory's own entry that says who owns it. (Not in a layer: it
+ * says what the lower ones become.)
  */
 static int
 make_dir(struct place *p, int dirfd, const char *path, const char *last, struct err *e)
@@ -139,13 +154,13 @@ make_dir(struct place *p, int dirfd, const char *path, const char *last, struct 
 
 	if (fstatat(dirfd, last, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISDIR(st.st_mode))
-			return 1;
-		if (S_ISLNK(st.st_mode) &&
+			return 2;
+		if (p->own == NULL && S_ISLNK(st.st_mode) &&
 		    (fd = inroot_open(p->root, path, O_RDONLY | O_DIRECTORY, 0, NULL)) >= 0) {
 			fd_close(fd);
 			return 0;
 		}
-		if ((r = make_room(p, dirfd, last, e)) < 0)
+		if ((r = make_room(p, dirfd, path, last, e)) < 0)
 			return r;
 	} else if (errno != ENOENT)
 		return err_sys(e, "looking at its place");
@@ -159,7 +174,7 @@ place_dir(struct place *p, const char *path, const struct meta *m, struct archiv
 {
 	AUTO(fd) int fd = -1;
 	const char *last;
-	int dirfd, r;
+	int dirfd, r = 2;
 
 	if (path[0] == '\0') {
 		fd = inroot_open(p->root, ".", O_RDONLY | O_DIRECTORY, 0, e);
@@ -175,6 +190,9 @@ place_dir(struct place *p, const char *path, const struct meta *m, struct archiv
 	}
 	if (fd < 0)
 		return fd;
+	/* The entry says all that the directory has from now on. */
+	if (r == 2 && p->own != NULL && sandbox_clear_xattrs(fd) != 0)
+		return err_sys(e, "removing extended attributes");
 	remember_time(p, path, m);
 	return meta_apply(fd, m, entry, &p->dropped_xattrs, e);
 }
@@ -193,7 +211,7 @@ place_file(struct place *p, const char *path, struct err *e)
 			return fd;
 		if (errno != EEXIST)
 			break;
-		if ((r = make_room(p, dirfd, last, e)) < 0)
+		if ((r = make_room(p, dirfd, path, last, e)) < 0)
 			return r;
 	}
 	return err_sys(e, "making the file");
@@ -209,7 +227,7 @@ place_symlink(struct place *p, const char *path, const char *target, const struc
 		return err_set(e, E_CORRUPT, "a symlink whose target is empty or too long");
 	if ((dirfd = open_parent(p, path, &last, e)) < 0)
 		return dirfd;
-	if ((r = make_room(p, dirfd, last, e)) < 0)
+	if ((r = make_room(p, dirfd, path, last, e)) < 0)
 		return r;
 	if (symlinkat(target, dirfd, last) != 0)
 		return err_sys(e, "making the symlink");
@@ -224,7 +242,7 @@ place_fifo(struct place *p, const char *path, const struct meta *m, struct err *
 
 	if ((dirfd = open_parent(p, path, &last, e)) < 0)
 		return dirfd;
-	if ((r = make_room(p, dirfd, last, e)) < 0)
+	if ((r = make_room(p, dirfd, path, last, e)) < 0)
 		return r;
 	if (mkfifoat(dirfd, last, m->mode & 0777) != 0)
 		return err_sys(e, "making the FIFO");
@@ -244,18 +262,44 @@ place_hardlink(struct place *p, const char *path, const char *target, struct err
 		return err_wrap(e, "its link target");
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_set(e, E_CORRUPT, "a hard link to what is not in the archive before it");
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) && (p->own == NULL || S_ISDIR(st.st_mode)))
 		return err_set(e, E_CORRUPT, "a hard link to what is not a regular file");
 	if ((dirfd = open_parent(p, path, &last, e)) < 0)
 		return dirfd;
 	if (fstatat(dirfd, last, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_dev == st.st_dev &&
 	    there.st_ino == st.st_ino)
 		return 0; /* linked already, or to itself */
-	if ((r = make_room(p, dirfd, last, e)) < 0)
+	if ((r = make_room(p, dirfd, path, last, e)) < 0)
 		return r;
 	if (linkat(from, name, dirfd, last, 0) != 0)
 		return err_sys(e, "linking");
 	return 0;
+}
+
+int
+place_whiteout(struct place *p, const char *path, enum whiteout what, const char *name, struct err *e)
+{
+	char dir[ENTRY_PATH_MAX], hidden[ENTRY_PATH_MAX];
+	const char *last;
+	int r;
+
+	if (what == WHITEOUT_SKIP)
+		return 0;
+	entry_split(path, dir, &last);
+	AUTO(fd) int fd = inroot_open(p->root, dir[0] != '\0' ? dir : ".", O_RDONLY | O_DIRECTORY, 0, e);
+	if (fd < 0) {
+		/* There is no such directory: nothing to take away. */
+		if (e->sys == ENOENT || e->sys == ENOTDIR || e->sys == ELOOP)
+			return 0;
+		return err_wrap(e, "its directory");
+	}
+	p->stale = true;
+	if (what == WHITEOUT_OPAQUE)
+		return whiteout_remove(p->own, fd, dir, NULL, e);
+	r = snprintf(hidden, sizeof(hidden), "%s%s%s", dir, dir[0] != '\0' ? "/" : "", name);
+	if (r >= (int)sizeof(hidden))
+		return 0;
+	return whiteout_remove(p->own, fd, hidden, name, e);
 }
 
 int

@@ -10,6 +10,7 @@
 
 #include "unpack/entry.h"
 #include "unpack/meta.h"
+#include "unpack/whiteout.h"
 
 /* A directory whose modification time is set when everything below it stands. */
 struct place_time {
@@ -18,8 +19,9 @@ struct place_time {
 };
 
 struct place {
-	int root;   /* borrowed */
-	int parent; /* the directory of the last entry, -1 none */
+	int root;              /* borrowed */
+	struct own_paths *own; /* unpacking a layer on top of others: what it has put there; else NULL */
+	int parent;            /* the directory of the last entry, -1 none */
 	char parent_path[ENTRY_PATH_MAX];
 	bool stale; /* a symlink went away: parent may be another directory now */
 	struct place_time *times;
@@ -30,7 +32,8 @@ struct place {
 	unsigned long long dropped_xattrs;
 };
 
-void place_init(struct place *, int root);
+/* own: NULL, or empty and borrowed: then an entry may take the place of what was there before. */
+void place_init(struct place *, int root, struct own_paths *own);
 void place_fini(struct place *);
 
 int place_dir(
@@ -40,8 +43,11 @@ int place_file(struct place *, const char *path, struct err *) MUST_CHECK;
 int place_symlink(
     struct place *, const char *path, const char *target, const struct meta *, struct err *) MUST_CHECK;
 int place_fifo(struct place *, const char *path, const struct meta *, struct err *) MUST_CHECK;
-/* target: the name of a regular file unpacked before. */
+/* target: the name of a regular file unpacked before; in a layer also of a symlink or FIFO. */
 int place_hardlink(struct place *, const char *path, const char *target, struct err *) MUST_CHECK;
+/* Takes away what lower layers have; path is that of the whiteout itself. A missing one is fine. */
+int place_whiteout(
+    struct place *, const char *path, enum whiteout, const char *name, struct err *) MUST_CHECK;
 /* Gives the directories their times. */
 int place_finish(struct place *, struct err *) MUST_CHECK;
 

@@ -28,5 +28,7 @@ int sandbox_sync(int root_fd, struct err *) MUST_CHECK;
  * the file system has no such thing.
  */
 int sandbox_setxattr(int fd, const char *name, const void *value, size_t size);
+/* Takes away all attributes that sandbox_setxattr can set. 0, or -1 with errno. */
+int sandbox_clear_xattrs(int fd);
 
 #endif

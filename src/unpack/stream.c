@@ -166,6 +166,8 @@ next_piece(struct stream *s, const void **data)
 	if ((uint64_t)n > s->max_out - s->out_bytes)
 		return over_limit(s, &s->cause);
 	s->out_bytes += (uint64_t)n;
+	if (s->tap != NULL)
+		s->tap(s->tap_arg, *data, (size_t)n);
 	return n;
 }
 

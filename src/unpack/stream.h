@@ -22,6 +22,9 @@ struct stream {
 	int64_t told_ns;           /* when progress was told last */
 	struct archive *raw, *tar; /* raw: NULL when gzip is on */
 	struct gunzip gzip;
+	/* Gets every decompressed byte, the padding behind the archive's end included; or NULL. */
+	void (*tap)(void *arg, const void *, size_t);
+	void *tap_arg;
 	struct err cause; /* what went wrong below libarchive, code 0: nothing */
 	bool ended;       /* the decompressed data is at its end */
 	size_t first;     /* bytes in chunk that stream_peek read and nobody used yet */

@@ -41,7 +41,8 @@ limit_fds(int root_fd, struct err *e)
 	cap_rights_init(&root, CAP_LOOKUP, CAP_READ, CAP_WRITE, CAP_PWRITE, CAP_SEEK, CAP_CREATE, CAP_FCNTL,
 	    CAP_FCHDIR, CAP_FSTAT, CAP_FSTATAT, CAP_FSTATFS, CAP_FSYNC, CAP_FTRUNCATE, CAP_FCHMOD,
 	    CAP_FCHMODAT, CAP_FCHOWN, CAP_FCHOWNAT, CAP_FUTIMES, CAP_FUTIMESAT, CAP_MKDIRAT, CAP_MKFIFOAT,
-	    CAP_SYMLINKAT, CAP_LINKAT_SOURCE, CAP_LINKAT_TARGET, CAP_UNLINKAT, CAP_EXTATTR_SET, CAP_ACL_SET);
+	    CAP_SYMLINKAT, CAP_LINKAT_SOURCE, CAP_LINKAT_TARGET, CAP_UNLINKAT, CAP_EXTATTR_SET,
+	    CAP_EXTATTR_LIST, CAP_EXTATTR_DELETE, CAP_ACL_SET);
 	if (cap_rights_limit(STDIN_FILENO, &in) != 0 || cap_rights_limit(STDOUT_FILENO, &out) != 0 ||
 	    cap_rights_limit(STDERR_FILENO, &out) != 0 || cap_rights_limit(root_fd, &root) != 0)
 		return err_sys(e, "sandbox: limiting open files");
@@ -86,4 +87,27 @@ sandbox_setxattr(int fd, const char *name, const void *value, size_t size)
 		return -1;
 	}
 	return extattr_set_fd(fd, EXTATTR_NAMESPACE_USER, name + 5, value, size) < 0 ? -1 : 0;
+}
+
+int
+sandbox_clear_xattrs(int fd)
+{
+	char names[64 * 1024], name[256];
+	ssize_t len = extattr_list_fd(fd, EXTATTR_NAMESPACE_USER, names, sizeof(names));
+
+	if (len < 0)
+		return errno == EOPNOTSUPP ? 0 : -1;
+	/* Each name has its length in one byte before it, and no NUL: extattr_list_fd(2). */
+	for (ssize_t at = 0; at < len;) {
+		size_t n = (unsigned char)names[at];
+
+		if (at + 1 + (ssize_t)n > len)
+			break;
+		memcpy(name, names + at + 1, n);
+		name[n] = '\0';
+		if (extattr_delete_fd(fd, EXTATTR_NAMESPACE_USER, name) != 0 && errno != ENOATTR)
+			return -1;
+		at += 1 + (ssize_t)n;
+	}
+	return 0;
 }

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -43,7 +44,8 @@ static const int allowed_calls[] = {
 	SCMP_SYS(readlinkat), SCMP_SYS(readlink), SCMP_SYS(mkdirat), SCMP_SYS(symlinkat), SCMP_SYS(linkat),
 	SCMP_SYS(unlinkat), SCMP_SYS(fchown), SCMP_SYS(fchown32), SCMP_SYS(fchownat), SCMP_SYS(fchmod),
 	SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64), SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
-	SCMP_SYS(fsetxattr), SCMP_SYS(syncfs)
+	SCMP_SYS(fsetxattr), SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr), SCMP_SYS(getdents64),
+	SCMP_SYS(syncfs)
 };
 
 int
@@ -176,4 +178,22 @@ int
 sandbox_setxattr(int fd, const char *name, const void *value, size_t size)
 {
 	return fsetxattr(fd, name, value, size, 0);
+}
+
+int
+sandbox_clear_xattrs(int fd)
+{
+	char names[64 * 1024]; /* XATTR_LIST_MAX */
+	ssize_t len = flistxattr(fd, names, sizeof(names));
+
+	if (len < 0)
+		return errno == EOPNOTSUPP ? 0 : -1;
+	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+		if (strncmp(name, "user.", 5) != 0 && strcmp(name, "security.capability") != 0 &&
+		    strncmp(name, "system.posix_acl_", 17) != 0)
+			continue;
+		if (fremovexattr(fd, name) != 0 && errno != ENODATA && errno != EOPNOTSUPP)
+			return -1;
+	}
+	return 0;
 }

@@ -1,0 +1,41 @@
+/* Inside of image/: the records and locks of unpacked layers. */
+#ifndef IMAGE_LAYERS_H
+#define IMAGE_LAYERS_H
+
+#include "image/store.h"
+
+struct layer_record {
+	bool has_parent;
+	struct digest parent; /* chain id */
+	struct digest diff;
+	uint64_t size; /* of its files */
+};
+
+/* hex: the digits of the chain id. E_NOENT. */
+int layer_record_read(struct img_store *, const char *hex, struct layer_record *, struct err *) MUST_CHECK;
+int layer_record_write(
+    struct img_store *, const char *hex, const struct layer_record *, struct err *) MUST_CHECK;
+/* 1 there, 0 not. */
+int layer_record_exists(struct img_store *, const char *hex, struct err *) MUST_CHECK;
+
+struct layer_lock {
+	struct img_store *store;
+	int fd;
+	char hex[IMG_FS_LEN];
+};
+#define LAYER_LOCK_INIT      \
+	{                    \
+		NULL, -1, "" \
+	}
+
+/*
+ * Pins the layer and locks it when it is not unpacked: 0; 1 when it is, then
+ * nothing is locked. Waits for whoever has it locked.
+ */
+int layer_lock_missing(struct img_store *, const struct digest *chain, const volatile bool *cancel,
+    struct layer_lock *, struct err *) MUST_CHECK;
+/* Without pin and without waiting: E_BUSY. */
+int layer_lock_try(struct img_store *, const char *hex, struct layer_lock *, struct err *) MUST_CHECK;
+void layer_unlock(struct layer_lock *);
+
+#endif

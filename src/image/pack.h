@@ -1,0 +1,20 @@
+/*
+ * A layer in the making: the bytes of a tar go in, a zstd blob of the store
+ * comes out. The same bytes give the same blob, however many threads work.
+ */
+#ifndef IMAGE_PACK_H
+#define IMAGE_PACK_H
+
+#include "image/store.h"
+
+struct img_pack;
+
+int img_pack_begin(struct img_store *, struct img_pack **, struct err *) MUST_CHECK;
+/* A tarout_fn (image/tarout.h). */
+int img_pack_write(void *pack, const void *, size_t, struct err *) MUST_CHECK;
+/* Makes the blob visible. diff: of the tar. *p is released in every case. */
+int img_pack_end(
+    struct img_pack **p, struct digest *diff, struct digest *blob, uint64_t *size, struct err *) MUST_CHECK;
+void img_pack_abort(struct img_pack *); /* NULL is allowed */
+
+#endif
