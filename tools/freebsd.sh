@@ -33,9 +33,12 @@ for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h z
 		[ ! -f "$d/$h" ] || cp "$d/$h" "$out/include/"
 	done
 done
-mkdir -p "$out/include/openssl"
+mkdir -p "$out/include/openssl" "$out/include/curl"
 for d in /usr/include/openssl /usr/include/*-linux-gnu/openssl; do
 	[ ! -d "$d" ] || cp "$d"/*.h "$out/include/openssl/"
+done
+for d in /usr/include/curl /usr/include/*-linux-gnu/curl; do
+	[ ! -d "$d" ] || cp "$d"/*.h "$out/include/curl/"
 done
 
 ZIG_GLOBAL_CACHE_DIR=$PWD/build/cache/zig

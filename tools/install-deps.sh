@@ -10,11 +10,12 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev zlib1g-dev
-	libcmocka-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev
+	libcmocka-dev libcurl4-openssl-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev
 	libcrypt-dev musl-tools"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
-	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps curl"
+	python3-pip mandoc xz-utils zstd strace iproute2 nftables procps curl
+	docker-registry skopeo signify-openbsd"
 bench="hyperfine crun runc podman systemd-container busybox-static strace iproute2 nftables iperf3"
 
 set_name=${1-build}
@@ -67,6 +68,12 @@ if [ -n "$missing" ]; then
 		exit 1
 	}
 	rm -f "$log"
+	case " $missing " in
+	*" docker-registry "*)
+		service docker-registry stop >/dev/null 2>&1 || true
+		update-rc.d docker-registry disable >/dev/null 2>&1 || true
+		;;
+	esac
 	case " $missing " in
 	*" zfs-fuse "*)
 		# The tests run their own daemon on their own pool; nobody asked for one on the host.
