@@ -301,12 +301,41 @@ struct pot_task {
 	uint32_t uid;
 	char user[64];
 	char state;
-	uint64_t cpu_ns, rss;
+	uint64_t cpu_ns, rss, vsize;
 	int64_t start_ns;
 	const char *comm, *args;
 };
 typedef int pot_task_fn(void *arg, const struct pot_task *);
 int pot_top(struct pot_ctx *, const char *name, pot_task_fn *, void *arg, struct err *);
+
+/* What a running pot uses. POT_UNKNOWN: this host does not tell, or (limits) there is none. */
+#define POT_UNKNOWN UINT64_MAX
+struct pot_stats {
+	char name[64];
+	enum pot_state state;
+	int64_t started_ns;
+	int64_t time_ns;                             /* of the look, since the epoch */
+	int64_t clock_ns;                            /* the same on a clock that nobody sets: for rates */
+	uint64_t cpu_ns, cpu_user_ns, cpu_system_ns; /* of all its processors together, since its start */
+	uint64_t cpu_throttled, cpu_throttled_ns;    /* how often and how long its quota held it up */
+	uint64_t memory;       /* bytes charged, without page cache that the kernel drops first */
+	uint64_t memory_limit; /* its own, or all memory of the host when that is less */
+	uint64_t memory_peak, cache, swap; /* peak and cache count all page cache */
+	uint64_t pids, pids_limit;         /* processes and threads */
+	uint64_t read_bytes, written_bytes, reads, writes; /* block devices */
+	uint64_t oom_kills;
+	bool own_network; /* false: it shares the host's, and nothing is counted */
+	size_t ninterfaces;
+	const struct pot_interface *interfaces; /* rx is what the pot received */
+};
+typedef int pot_stats_fn(void *arg, const struct pot_stats *);
+#define POT_STATS_RUNNING 1u /* of the names given, those that run: no E_NOENT, no E_STATE */
+/*
+ * All running pots in order of names, or these (NULL-terminated) in order: E_NOENT, E_STATE for one that
+ * does not run. One pass over a few small files; no pot is locked or held up. fn: non-zero ends it.
+ */
+int pot_stats(struct pot_ctx *, const char *const *names, unsigned flags, pot_stats_fn *, void *arg,
+    struct err *);
 
 struct pot_log_line {
 	int64_t time_ns;

@@ -17,6 +17,9 @@ int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
 int host_find_program(
     const char *name, const char *installed, char *out, size_t size, struct err *) MUST_CHECK;
 
+/* Nominal clock of a processor in MHz; 0 where the machine does not tell. */
+unsigned host_cpu_mhz(void);
+
 /* Where an installation stands when nobody says otherwise. */
 const char *host_default_root(void);   /* "/var/lib/pot" */
 const char *host_default_config(void); /* "/etc/pot/pot.conf" */

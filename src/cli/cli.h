@@ -52,6 +52,8 @@ void signals_die(void);
  * bytes from the fd returned, one that came before included. < 0: error.
  */
 int signals_to_fd(bool tty, struct err *) MUST_CHECK;
+/* The end by this signal, as it would have been had it not been caught. Output is written first. */
+void signals_end(int sig);
 /* Or go straight to this child of ours; 0 stops that. */
 void signals_to_child(pid_t);
 
@@ -80,7 +82,7 @@ struct table {
 	bool failed;
 };
 
-/* heads: "NAME STATE -SIZE", separated by blanks. */
+/* heads: "NAME STATE -NET_I/O", separated by blanks; '_' shows as one. */
 void table_init(struct table *, const char *heads);
 void table_fini(struct table *);
 /* Next cell, from the left; text is escaped. The width is unlimited. */
@@ -91,6 +93,7 @@ void table_size(struct table *, uint64_t bytes);
 void table_time(struct table *, int64_t ns); /* RFC 3339, "-" for 0 */
 /* Prints all with the heads; without them when quiet. */
 int table_print(struct table *, const struct cli *, struct err *) MUST_CHECK;
+int table_write(struct table *, const struct cli *, FILE *, struct err *) MUST_CHECK;
 DEFINE_AUTO_FINI(table, struct table)
 
 /* "KEY: VALUE" with the values aligned; key "": one more value of the key before. */
@@ -102,6 +105,15 @@ enum colour state_colour(enum pot_state);
 /* "3m12s" since then, "-" for 0. */
 void age_print(int64_t since_ns, char out[static TEXT_AGE_LEN]);
 
+/* ---- live.c: a text that is drawn over itself on a terminal ---------------------- */
+
+struct live {
+	size_t lines; /* on the screen from the last frame, above the cursor */
+	bool anew;    /* the window has another size, or somebody else wrote: they cannot be counted on */
+};
+/* What does not fit the window is cut; the cursor stands below it. */
+int live_draw(struct live *, const char *text, struct err *) MUST_CHECK;
+
 /* ---- json.c ------------------------------------------------------------------------ */
 
 /* Setters never fail on their own: a NULL object stays NULL, json_put tells. */
@@ -109,11 +121,36 @@ json_t *js_string(const char *); /* also of bytes that are not UTF-8 (escaped); 
 json_t *js_time(int64_t ns);     /* RFC 3339, null for 0 */
 json_t *js_summary(const struct pot_summary *);
 json_t *js_snapshot(const struct pot_snapshot_info *);
+json_t *js_stats(const struct pot_stats *, double cpu_percent);
 /* The whole of a pot, as inspect shows it. */
 json_t *js_info(const struct pot_info *, bool sizes);
 /* Prints and releases. NULL: out of memory. */
 int js_print(json_t *, struct err *) MUST_CHECK;
 int js_print_line(json_t *, struct err *) MUST_CHECK;
+
+/* ---- rate.c: looks at what pots use, and the rates between two of them ------------ */
+
+struct rates {
+	struct sample {
+		char name[64];
+		int64_t started_ns, clock_ns;
+		uint64_t cpu_ns;
+	} * v;
+	size_t n, cap, next; /* next: where the pot after the last one asked for is, most likely */
+};
+void rates_fini(struct rates *);
+/* Used of what it may use; < 0: not known. */
+double stats_memory_percent(const struct pot_stats *);
+/* Notes a look; <0: out of memory. */
+int rates_add(struct rates *, const struct pot_stats *);
+/*
+ * Percent of one processor since the look at the same run of this pot, or since its start when there was none;
+ * < 0: not known.
+ */
+double rates_cpu(struct rates *, const struct pot_stats *);
+/* Waits between two looks: 0, E_INTR by a signal that asked to end. */
+int rates_wait(int64_t ms, struct err *) MUST_CHECK;
+DEFINE_AUTO_FINI(rates, struct rates)
 
 /* ---- usage.c: help from the rows ----------------------------------------------------- */
 

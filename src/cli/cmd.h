@@ -36,7 +36,7 @@ struct opt {
 };
 
 /* How a verb takes pots: with -p/--pot NAME, or as the first positional(s). */
-enum pot_use { POT_NONE, POT_ONE, POT_OPTIONAL, POT_MANY };
+enum pot_use { POT_NONE, POT_ONE, POT_OPTIONAL, POT_MANY, POT_ANY }; /* MANY: at least one, ANY: or none */
 
 #define CMD_ROOT 0x01u   /* needs uid 0 */
 #define CMD_JSON 0x02u   /* shows something: --format json */

@@ -124,6 +124,23 @@ add_sizes(json_t *o, const struct pot_info *in, bool sizes)
 }
 
 static json_t *
+js_interfaces(const struct pot_interface *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		const struct pot_interface *f = &v[i];
+
+		json_array_append_new(list,
+		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", f->name, "rx_bytes",
+			(json_int_t)f->rx_bytes, "tx_bytes", (json_int_t)f->tx_bytes, "rx_packets",
+			(json_int_t)f->rx_packets, "tx_packets", (json_int_t)f->tx_packets, "rx_errors",
+			(json_int_t)f->rx_errors, "tx_errors", (json_int_t)f->tx_errors));
+	}
+	return list;
+}
+
+static json_t *
 js_rate(uint64_t bps)
 {
 	return bps == 0 ? json_null() : json_integer((json_int_t)bps);
@@ -132,7 +149,7 @@ js_rate(uint64_t bps)
 static void
 add_network(json_t *o, const struct pot_info *in)
 {
-	json_t *addresses = json_array(), *ports = json_array(), *interfaces = json_array();
+	json_t *addresses = json_array(), *ports = json_array();
 
 	for (size_t i = 0; i < in->naddresses; i++) {
 		const struct pot_address *a = &in->addresses[i];
@@ -149,20 +166,11 @@ add_network(json_t *o, const struct pot_info *in)
 			js_string(p->address[0] != '\0' ? p->address : NULL), "host_port", (int)p->host,
 			"pot_port", (int)p->pot));
 	}
-	for (size_t i = 0; i < in->ninterfaces; i++) {
-		const struct pot_interface *f = &in->interfaces[i];
-
-		json_array_append_new(interfaces,
-		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", f->name, "rx_bytes",
-			(json_int_t)f->rx_bytes, "tx_bytes", (json_int_t)f->tx_bytes, "rx_packets",
-			(json_int_t)f->rx_packets, "tx_packets", (json_int_t)f->tx_packets, "rx_errors",
-			(json_int_t)f->rx_errors, "tx_errors", (json_int_t)f->tx_errors));
-	}
 	json_object_set_new(o, "addresses", addresses);
 	json_object_set_new(o, "bridges", js_strings(in->bridges, in->nbridges));
 	json_object_set_new(o, "published", ports);
 	json_object_set_new(o, "names", js_strings(in->names, in->nnames));
-	json_object_set_new(o, "interfaces", interfaces);
+	json_object_set_new(o, "interfaces", js_interfaces(in->interfaces, in->ninterfaces));
 	json_object_set_new(o, "net_in", js_rate(in->net_in));
 	json_object_set_new(o, "net_out", js_rate(in->net_out));
 }
@@ -196,6 +204,70 @@ js_info(const struct pot_info *in, bool sizes)
 	return o;
 }
 
+static json_t *
+js_known(uint64_t v)
+{
+	return v == POT_UNKNOWN || v > INT64_MAX ? json_null() : json_integer((json_int_t)v);
+}
+
+/* Two digits behind the point; < 0 is not known. */
+static json_t *
+js_percent(double v)
+{
+	return v < 0 ? json_null() : json_real((double)(int64_t)(v * 100 + 0.5) / 100);
+}
+
+static void
+add_traffic(json_t *o, const struct pot_stats *s)
+{
+	uint64_t rx = s->own_network ? 0 : POT_UNKNOWN, tx = rx;
+
+	for (size_t i = 0; i < s->ninterfaces; i++) {
+		rx += s->interfaces[i].rx_bytes;
+		tx += s->interfaces[i].tx_bytes;
+	}
+	json_object_set_new(o, "net_rx_bytes", js_known(rx));
+	json_object_set_new(o, "net_tx_bytes", js_known(tx));
+	json_object_set_new(o, "interfaces",
+	    s->own_network ? js_interfaces(s->interfaces, s->ninterfaces) : json_null());
+}
+
+json_t *
+js_stats(const struct pot_stats *s, double cpu_percent)
+{
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{ "cpu_ns", s->cpu_ns },
+		{ "cpu_user_ns", s->cpu_user_ns },
+		{ "cpu_system_ns", s->cpu_system_ns },
+		{ "cpu_throttled", s->cpu_throttled },
+		{ "cpu_throttled_ns", s->cpu_throttled_ns },
+		{ "memory_bytes", s->memory },
+		{ "memory_limit_bytes", s->memory_limit },
+		{ "memory_peak_bytes", s->memory_peak },
+		{ "cache_bytes", s->cache },
+		{ "swap_bytes", s->swap },
+		{ "oom_kills", s->oom_kills },
+		{ "pids", s->pids },
+		{ "pids_limit", s->pids_limit },
+		{ "io_read_bytes", s->read_bytes },
+		{ "io_written_bytes", s->written_bytes },
+		{ "io_reads", s->reads },
+		{ "io_writes", s->writes },
+	};
+	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o}", "name", js_string(s->name), "state",
+	    pot_state_name(s->state), "started_at", js_time(s->started_ns), "time", js_time(s->time_ns),
+	    "cpu_percent", js_percent(cpu_percent));
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		json_object_set_new(o, numbers[i].key, js_known(numbers[i].value));
+	json_object_set_new(o, "memory_percent", js_percent(stats_memory_percent(s)));
+	add_traffic(o, s);
+	return o;
+}
+
 static int
 print_with(json_t *j, size_t flags, struct err *e)
 {
@@ -203,7 +275,7 @@ print_with(json_t *j, size_t flags, struct err *e)
 
 	if (j == NULL)
 		return err_nomem(e);
-	rc = json_dumpf(j, stdout, flags | JSON_ENCODE_ANY);
+	rc = json_dumpf(j, stdout, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 	json_decref(j);
 	if (rc != 0)
 		return err_set(e, E_SYS, "cannot write JSON to standard output");

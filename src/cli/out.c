@@ -111,20 +111,29 @@ table_time(struct table *t, int64_t ns)
 }
 
 static void
-print_cell(const char *text, size_t len, enum colour colour, size_t width, bool right, bool last)
+put_cell(FILE *f, const char *text, size_t len, enum colour colour, size_t width, bool right, bool last)
 {
 	size_t shown = text_width(text);
-	int pad;
-
-	if (text[len] != '\0') /* a head: its end is a blank */
-		shown = len;
-	pad = width > shown ? (int)(width - shown) : 0;
+	int pad = width > shown ? (int)(width - shown) : 0;
 	if (right)
-		printf("%*s", pad, "");
-	printf("%s%.*s%s", colour_codes[colour], (int)len, text,
+		fprintf(f, "%*s", pad, "");
+	fprintf(f, "%s%.*s%s", colour_codes[colour], (int)len, text,
 	    colour != COLOUR_NONE ? colour_code(COLOUR_NONE) : "");
 	if (!last)
-		printf("%*s", (right ? 0 : pad) + 2, "");
+		fprintf(f, "%*s", (right ? 0 : pad) + 2, "");
+}
+
+/* A head of several words stands with '_' in the list of heads, which blanks separate. */
+static void
+put_head(FILE *f, const char *head, enum colour colour, size_t width, bool right, bool last)
+{
+	char text[32];
+	size_t n = strcspn(head, " ");
+
+	snprintf(text, sizeof(text), "%.*s", (int)n, head);
+	for (char *c = text; (c = strchr(c, '_')) != NULL;)
+		*c = ' ';
+	put_cell(f, text, strlen(text), colour, width, right, last);
 }
 
 static void
@@ -141,7 +150,7 @@ measure(const struct table *t, size_t widths[static TABLE_COLUMNS])
 }
 
 int
-table_print(struct table *t, const struct cli *cli, struct err *e)
+table_write(struct table *t, const struct cli *cli, FILE *f, struct err *e)
 {
 	size_t widths[TABLE_COLUMNS];
 
@@ -152,21 +161,26 @@ table_print(struct table *t, const struct cli *cli, struct err *e)
 		bool right = t->heads[c][0] == '-';
 		const char *head = t->heads[c] + right;
 
-		print_cell(head, strcspn(head, " "), cli->colour ? COLOUR_BOLD : COLOUR_NONE, widths[c],
-		    right, c + 1 == t->ncols);
+		put_head(f, head, cli->colour ? COLOUR_BOLD : COLOUR_NONE, widths[c], right, c + 1 == t->ncols);
 	}
 	if (!cli->quiet)
-		putchar('\n');
+		fputc('\n', f);
 	for (size_t i = 0; i < t->ncells; i++) {
 		size_t c = i % t->ncols;
 		const struct cell *cell = &t->cells[i];
 
-		print_cell(cell->text, strlen(cell->text), cli->colour ? cell->colour : COLOUR_NONE,
+		put_cell(f, cell->text, strlen(cell->text), cli->colour ? cell->colour : COLOUR_NONE,
 		    widths[c], t->heads[c][0] == '-', c + 1 == t->ncols);
 		if (c + 1 == t->ncols)
-			putchar('\n');
+			fputc('\n', f);
 	}
 	return 0;
+}
+
+int
+table_print(struct table *t, const struct cli *cli, struct err *e)
+{
+	return table_write(t, cli, stdout, e);
 }
 
 void

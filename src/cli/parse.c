@@ -296,11 +296,12 @@ take_pots(struct parser *p, struct err *e)
 {
 	struct args *a = p->a;
 	enum pot_use use = a->cmd->pot;
-	size_t used = 0, wanted = use == POT_MANY ? p->npos : 1;
+	bool several = use == POT_MANY || use == POT_ANY;
+	size_t used = 0, wanted = several ? p->npos : 1;
 
 	if (use == POT_NONE || args_flagged(a, OPT_NOPOT | OPT_SOLO))
 		wanted = 0;
-	if (a->npots > 0 && use != POT_MANY)
+	if (a->npots > 0 && !several)
 		wanted = 0;
 	while (used < wanted && used < p->npos) {
 		if (p->pos[used][0] == '\0')
@@ -309,7 +310,7 @@ take_pots(struct parser *p, struct err *e)
 	}
 	a->rest = p->pos + used;
 	a->nrest = p->npos - used;
-	if (a->npots > 1 && use != POT_MANY)
+	if (a->npots > 1 && !several)
 		return args_usage(a, e, "takes one pot, '%.64s' is a second one", a->pots[1]);
 	if (a->npots > 0 && args_flagged(a, OPT_NOPOT))
 		return args_usage(a, e, "takes either a pot or '--%s'", a->given[0].opt->name);

@@ -69,6 +69,13 @@ on_die(int sig)
 }
 
 void
+signals_end(int sig)
+{
+	fflush(stdout);
+	on_die(sig);
+}
+
+void
 signals_die(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(cancelling); i++)

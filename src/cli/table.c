@@ -6,7 +6,8 @@
 	X(init) X(de_init) X(create_base) X(doctor) X(config)                             \
 	X(create) X(clone) X(rename) X(destroy) X(prune)                                  \
 	X(start) X(stop) X(restart) X(kill) X(pause) X(unpause) X(wait) X(exec) X(term)   \
-	X(ps) X(list) X(info) X(inspect) X(show) X(top) X(logs) X(last_run_stats)         \
+	X(ps) X(list) X(info) X(inspect) X(show) X(stats) X(top) X(logs)                  \
+	X(last_run_stats) X(get_rss)                                                      \
 	X(network) X(create_private_bridge) X(export_ports) X(vnet_start)                 \
 	X(snapshot) X(rollback) X(purge_snapshots)                                        \
 	X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)  \

@@ -15,6 +15,8 @@ pots_usage(const struct cmd *c)
 		return " [NAME]";
 	case POT_MANY:
 		return " NAME ...";
+	case POT_ANY:
+		return " [NAME ...]";
 	default:
 		return "";
 	}

@@ -130,6 +130,7 @@ eng_close(struct eng *g)
 		return;
 	stor_close(g->stor);
 	net_close(g->net);
+	iso_meter_close(g->meter);
 	config_free(g->conf);
 	kv_fini(&g->node);
 	fd_close(g->root_fd);

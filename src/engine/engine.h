@@ -29,6 +29,7 @@ struct eng {
 	struct kv node;    /* ROOT/node, empty before init */
 	struct stor *stor; /* opened by eng_need_storage */
 	struct net *net;   /* opened by eng_need_net */
+	struct iso_meter *meter; /* opened by eng_stats */
 	struct pot_events events;
 	const volatile bool *cancel;
 	char self[PATH_MAX]; /* the pot program, for the shim's clean-up */
@@ -90,6 +91,10 @@ int eng_info(struct eng *, const char *name, unsigned flags, struct pot_info **,
 int eng_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
 int eng_top(struct eng *, const char *name, pot_task_fn *, void *, struct err *) MUST_CHECK;
 int eng_logs(struct eng *, const char *name, const struct pot_logs_args *, pot_log_fn *, void *,
+    struct err *) MUST_CHECK;
+
+/* stats.c */
+int eng_stats(struct eng *, const char *const *names, unsigned flags, pot_stats_fn *, void *,
     struct err *) MUST_CHECK;
 
 /* snapshot.c */

@@ -218,6 +218,7 @@ one_task(void *arg, const struct iso_task *it)
 		.state = it->state,
 		.cpu_ns = it->cpu_ns,
 		.rss = it->rss,
+		.vsize = it->vsize,
 		.start_ns = it->start_ns,
 		.comm = it->comm,
 		.args = it->args };

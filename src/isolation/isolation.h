@@ -147,7 +147,7 @@ struct iso_task {
 	int32_t ppid; /* inside; 0 none */
 	uint32_t uid; /* inside */
 	char state;
-	uint64_t cpu_ns, rss;
+	uint64_t cpu_ns, rss, vsize;
 	int64_t start_ns; /* since the epoch */
 	char comm[64];    /* escaped */
 	char args[512];   /* escaped, blanks between, "" for a kernel-emptied line */
@@ -188,6 +188,25 @@ int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) M
  */
 int iso_cgroup_path(const char *parent, const char *prefix, const char *name, unsigned controllers,
     char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
+/* What a pot uses. ISO_UNKNOWN: this host does not tell, or (limits) there is none. */
+#define ISO_UNKNOWN UINT64_MAX
+struct iso_stats {
+	uint64_t cpu_ns, user_ns, system_ns; /* of all processes since the start */
+	uint64_t throttled, throttled_ns;    /* how often and how long the CPU quota held it up */
+	uint64_t memory;                   /* bytes charged, without page cache that the kernel drops first */
+	uint64_t memory_limit;             /* its own limit, or all memory of the host when that is less */
+	uint64_t memory_peak, cache, swap; /* peak and cache count all page cache */
+	uint64_t pids, pids_limit;         /* processes and threads */
+	uint64_t read_bytes, written_bytes, reads, writes; /* block devices */
+	uint64_t oom_kills;
+};
+/* The host's groups, opened once for any number of looks at any number of pots. */
+struct iso_meter;
+int iso_meter_open(struct iso_meter **, struct err *) MUST_CHECK;
+void iso_meter_close(struct iso_meter *);
+/* A few small files, no process and no lock. E_STATE when the pot has ended. */
+int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, struct err *) MUST_CHECK;
+
 /* Makes them and the prefix groups; existing empty ones are fine. */
 int iso_cgroup_make(const char *cgroup, struct err *) MUST_CHECK;
 /* Removes the groups and the prefix groups when those are empty. Absent is fine. */

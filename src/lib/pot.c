@@ -449,6 +449,19 @@ pot_top(struct pot_ctx *c, const char *name, pot_task_fn *fn, void *arg, struct 
 }
 
 int
+pot_stats(struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg,
+    struct err *e)
+{
+	int rc = names != NULL ? check_names(names, "pot", e) : 0;
+
+	if (rc == 0)
+		rc = need_root(e);
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_stats(c->eng, names, flags, fn, arg, e);
+}
+
+int
 pot_logs(struct pot_ctx *c, const char *name, const struct pot_logs_args *a, pot_log_fn *fn, void *arg,
     struct err *e)
 {

@@ -37,6 +37,15 @@ host_self_path(char *out, size_t size, struct err *e)
 	return 0;
 }
 
+unsigned
+host_cpu_mhz(void)
+{
+	int mhz = 0;
+	size_t len = sizeof(mhz);
+
+	return sysctlbyname("hw.clockrate", &mhz, &len, NULL, 0) == 0 && mhz > 0 ? (unsigned)mhz : 0;
+}
+
 const char *
 host_default_root(void)
 {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +54,42 @@ host_self_path(char *out, size_t size, struct err *e)
 		return err_sys(e, "cannot read /proc/self/exe");
 	out[n] = '\0';
 	return 0;
+}
+
+/* The number in a small file, 0 when there is none. */
+static unsigned long
+read_number(const char *path)
+{
+	char text[32];
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtoul(text, NULL, 10);
+}
+
+/* Virtual machines often have no cpufreq; x86 tells its clock in cpuinfo, whose first page is enough. */
+unsigned
+host_cpu_mhz(void)
+{
+	char text[4096];
+	const char *line;
+	unsigned long khz = read_number("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency");
+	AUTO(fd) int fd = -1;
+	ssize_t n;
+
+	if (khz == 0)
+		khz = read_number("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");
+	if (khz != 0)
+		return (unsigned)(khz / 1000);
+	fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\ncpu MHz");
+	line = line != NULL ? strchr(line, ':') : NULL;
+	return line != NULL ? (unsigned)strtoul(line + 1, NULL, 10) : 0;
 }
 
 const char *

@@ -179,25 +179,26 @@ boot_ns(void)
 	return (int64_t)(real.tv_sec - boot.tv_sec) * 1000000000 + (real.tv_nsec - boot.tv_nsec);
 }
 
-/* Fields of proc(5) stat behind the name: 3 state, 4 ppid, 14/15 times, 22 start, 24 rss. */
+/* Fields of proc(5) stat behind the name: 3 state, 4 ppid, 14/15 times, 22 start, 23 vsize, 24 rss. */
 static bool
 parse_stat(const char *text, const struct scan *s, struct iso_task *t)
 {
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
-	unsigned long long utime, stime, start;
+	unsigned long long utime, stime, start, vsize;
 	uint64_t tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 	long rss;
 	int ppid;
 
 	if (open == NULL || close == NULL || close < open ||
 	    sscanf(close + 1,
-		" %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %*u %ld",
-		&t->state, &ppid, &utime, &stime, &start, &rss) != 6)
+		" %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %llu %ld",
+		&t->state, &ppid, &utime, &stime, &start, &vsize, &rss) != 7)
 		return false;
 	put_escaped(t->comm, sizeof(t->comm), open + 1, (size_t)(close - open - 1));
 	t->ppid = to_inside(s, ppid);
 	t->cpu_ns = (utime + stime) * tick;
 	t->start_ns = boot_ns() + (int64_t)(start * tick);
+	t->vsize = vsize;
 	t->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	return true;
 }
