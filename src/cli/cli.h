@@ -119,6 +119,8 @@ int live_draw(struct live *, const char *text, struct err *) MUST_CHECK;
 /* Setters never fail on their own: a NULL object stays NULL, json_put tells. */
 json_t *js_string(const char *); /* also of bytes that are not UTF-8 (escaped); NULL is null */
 json_t *js_time(int64_t ns);     /* RFC 3339, null for 0 */
+json_t *js_known(uint64_t);      /* null for POT_UNKNOWN */
+json_t *js_percent(double);      /* two digits behind the point; null for < 0 */
 json_t *js_summary(const struct pot_summary *);
 json_t *js_snapshot(const struct pot_snapshot_info *);
 json_t *js_stats(const struct pot_stats *, double cpu_percent);
@@ -251,7 +253,7 @@ int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 	"hooks: array of the hooks that are set\n"                                        \
 	"mounts: array of objects with source, target, read_only\n"                       \
 	"attributes: object of attribute and value\n"                                     \
-	"snapshots: array of objects with tag, created_at, size\n"                        \
+	"snapshots: array of objects with tag, created_at, size_bytes\n"                  \
 	"addresses: array of objects with bridge (or interface), address\n"               \
 	"bridges: array of its bridges\n"                                                 \
 	"published: array of objects with protocol, address, host_port, pot_port\n"       \

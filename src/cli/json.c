@@ -34,6 +34,18 @@ js_time(int64_t ns)
 	return json_string(text);
 }
 
+json_t *
+js_known(uint64_t v)
+{
+	return v == POT_UNKNOWN || v > INT64_MAX ? json_null() : json_integer((json_int_t)v);
+}
+
+json_t *
+js_percent(double v)
+{
+	return v < 0 ? json_null() : json_real((double)(int64_t)(v * 100 + 0.5) / 100);
+}
+
 /* The words of a list for people. */
 static json_t *
 js_words(const char *text, const char *between)
@@ -69,7 +81,7 @@ json_t *
 js_snapshot(const struct pot_snapshot_info *s)
 {
 	return json_pack("{s:o, s:o, s:I}", "tag", js_string(s->tag), "created_at", js_time(s->created_ns),
-	    "size", (json_int_t)s->size);
+	    "size_bytes", (json_int_t)s->size);
 }
 
 static json_t *
@@ -204,19 +216,6 @@ js_info(const struct pot_info *in, bool sizes)
 	return o;
 }
 
-static json_t *
-js_known(uint64_t v)
-{
-	return v == POT_UNKNOWN || v > INT64_MAX ? json_null() : json_integer((json_int_t)v);
-}
-
-/* Two digits behind the point; < 0 is not known. */
-static json_t *
-js_percent(double v)
-{
-	return v < 0 ? json_null() : json_real((double)(int64_t)(v * 100 + 0.5) / 100);
-}
-
 static void
 add_traffic(json_t *o, const struct pot_stats *s)
 {
@@ -228,8 +227,8 @@ add_traffic(json_t *o, const struct pot_stats *s)
 	}
 	json_object_set_new(o, "net_rx_bytes", js_known(rx));
 	json_object_set_new(o, "net_tx_bytes", js_known(tx));
-	json_object_set_new(o, "interfaces",
-	    s->own_network ? js_interfaces(s->interfaces, s->ninterfaces) : json_null());
+	json_object_set_new(
+	    o, "interfaces", s->own_network ? js_interfaces(s->interfaces, s->ninterfaces) : json_null());
 }
 
 json_t *

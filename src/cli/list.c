@@ -49,7 +49,7 @@ list_base(void *arg, const struct pot_base_info *b)
 		json_array_append_new(l->list,
 		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "name", js_string(b->name), "release",
 			js_string(b->release[0] != '\0' ? b->release : NULL), "source", js_string(b->source),
-			"created_at", js_time(b->created_ns), "size",
+			"created_at", js_time(b->created_ns), "size_bytes",
 			size ? json_integer((json_int_t)b->size) : json_null(), "pots", (int)b->pots));
 		return 0;
 	}
@@ -160,7 +160,7 @@ const struct cmd cmd_list = {
 	.json = JSON_SUMMARY "release: of a base: its release, or null\n"
 			     "source: of a base: what it was made from\n"
 			     "created_at: of a base: when it was made\n"
-			     "size: of a base, with -v: its size, else null\n"
+			     "size_bytes: of a base, with -v: its size, else null\n"
 			     "pots: of a base: how many pots use it; with -a: the array of pots\n"
 			     "bases: with -a: the array of bases\n"
 			     "bridges: with -a: the array of bridges, objects as of pot network ls\n",

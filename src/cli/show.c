@@ -1,11 +1,6 @@
 /* pot show: what pots use now. */
 #include "cli/cli.h"
 
-struct usage {
-	unsigned tasks;
-	uint64_t rss, cpu_ns;
-};
-
 struct look {
 	struct cli *cli;
 	bool all;
@@ -23,47 +18,45 @@ name_each(void *arg, const struct pot_summary *s)
 	return 0;
 }
 
+/* Its interfaces are gone afterwards. */
 static int
-task_each(void *arg, const struct pot_task *t)
+take_stats(void *arg, const struct pot_stats *s)
 {
-	struct usage *u = arg;
-
-	u->tasks++;
-	u->rss += t->rss;
-	u->cpu_ns += t->cpu_ns;
+	*(struct pot_stats *)arg = *s;
 	return 0;
 }
 
 static json_t *
-row_json(const struct pot_info *in, const struct usage *u)
+row_json(const struct pot_info *in, const struct pot_stats *s)
 {
-	bool up = in->summary.pid > 0;
 	json_t *o = js_summary(&in->summary);
 
-	json_object_set_new(o, "processes", up ? json_integer(u->tasks) : json_null());
-	json_object_set_new(o, "memory_bytes", up ? json_integer((json_int_t)u->rss) : json_null());
-	json_object_set_new(o, "cpu_ns", up ? json_integer((json_int_t)u->cpu_ns) : json_null());
+	json_object_set_new(o, "pids", js_known(s->pids));
+	json_object_set_new(o, "memory_bytes", js_known(s->memory));
+	json_object_set_new(o, "cpu_ns", js_known(s->cpu_ns));
 	json_object_set_new(o, "own_bytes", json_integer((json_int_t)in->own_bytes));
 	json_object_set_new(o, "shared_bytes", json_integer((json_int_t)in->shared_bytes));
 	return o;
 }
 
 static void
-row_table(struct table *t, const struct pot_info *in, const struct usage *u)
+row_table(struct table *t, const struct pot_info *in, const struct pot_stats *s)
 {
 	char cpu[TEXT_AGE_LEN];
 
 	table_add(t, in->summary.name);
 	table_colour(t, pot_state_name(in->summary.state), state_colour(in->summary.state));
-	if (in->summary.pid > 0) {
-		text_age_print((int64_t)u->cpu_ns, cpu);
-		table_fmt(t, "%u", u->tasks);
-		table_size(t, u->rss);
-		table_add(t, cpu);
-	} else {
-		for (int i = 0; i < 3; i++)
-			table_add(t, "-");
-	}
+	if (s->pids != POT_UNKNOWN)
+		table_fmt(t, "%llu", (unsigned long long)s->pids);
+	else
+		table_add(t, "-");
+	if (s->memory != POT_UNKNOWN)
+		table_size(t, s->memory);
+	else
+		table_add(t, "-");
+	if (s->cpu_ns != POT_UNKNOWN)
+		text_age_print((int64_t)s->cpu_ns, cpu);
+	table_add(t, s->cpu_ns != POT_UNKNOWN ? cpu : "-");
 	table_size(t, in->own_bytes);
 	table_size(t, in->shared_bytes);
 }
@@ -72,21 +65,21 @@ static int
 show_one(struct cli *cli, const char *name, bool must, struct table *t, json_t *list, struct err *e)
 {
 	struct pot_info *in = NULL;
-	struct usage u = { 0 };
-	struct err ended = ERR_INIT;
+	struct pot_stats s = { .cpu_ns = POT_UNKNOWN, .memory = POT_UNKNOWN, .pids = POT_UNKNOWN };
+	const char *const names[] = { name, NULL };
 	int rc = pot_info(cli->ctx, name, POT_INFO_SIZES, &in, e);
 
 	/* A pot of the list may be gone by now; one that was named must be there. */
 	if (rc != 0)
 		return rc == -E_NOENT && !must ? 0 : rc;
-	if (in->summary.pid > 0 && pot_top(cli->ctx, name, task_each, &u, &ended) != 0)
-		u = (struct usage){ 0 };
-	if (cli->json)
-		json_array_append_new(list, row_json(in, &u));
-	else
-		row_table(t, in, &u);
+	if (in->summary.pid > 0)
+		rc = pot_stats(cli->ctx, names, POT_STATS_RUNNING, take_stats, &s, e);
+	if (rc == 0 && cli->json)
+		json_array_append_new(list, row_json(in, &s));
+	else if (rc == 0)
+		row_table(t, in, &s);
 	pot_info_free(in);
-	return 0;
+	return rc;
 }
 
 static int
@@ -96,7 +89,7 @@ show_names(struct cli *cli, const struct strv *names, bool must, struct err *e)
 	json_t *list = cli->json ? json_array() : NULL;
 	int rc = 0;
 
-	table_init(&t, "NAME STATE -PROCESSES -MEMORY -CPU -OWN -SHARED");
+	table_init(&t, "NAME STATE -PIDS -MEMORY -CPU -OWN -SHARED");
 	for (size_t i = 0; i < names->n && rc == 0; i++) {
 		if (cli->quiet && !cli->json)
 			puts(names->v[i]);
@@ -146,15 +139,15 @@ const struct cmd cmd_show = {
 	.name = "show",
 	.group = "Looking",
 	.summary = "show what pots use",
-	.text = "Shows the number of processes, their memory and processor time, and the disk space of each\n"
-		"running pot, of all, or of one.",
+	.text = "Shows the number of processes and threads, their memory and processor time, and the disk\n"
+		"space of each running pot, of all, or of one. 'pot stats' shows more of what changes.",
 	.args = "",
 	.pot = POT_OPTIONAL,
 	.flags = CMD_JSON | CMD_ROOT,
 	.opts = opts,
 	.example = "pot show -a",
-	.json = JSON_SUMMARY "processes: how many run, or null\n"
-			     "memory_bytes: resident memory of all of them, or null\n"
+	.json = JSON_SUMMARY "pids: processes and threads, or null\n"
+			     "memory_bytes: memory in use, as stats counts it, or null\n"
 			     "cpu_ns: processor time of all of them in nanoseconds, or null\n"
 			     "own_bytes: disk space of its own\n"
 			     "shared_bytes: disk space shared with its base or snapshots\n",
