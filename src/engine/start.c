@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/inroot.h"
 #include "base/text.h"
+#include "model/caps.h"
 
 #define MOUNTS_MAX 256
 #define ALIVE_WAIT_MS 10000 /* for the last breath of the shim before */
@@ -86,7 +87,7 @@ up_files(struct start *s, struct err *e)
 		s->mounts[s->nmounts++] = s->etc.m[i];
 	s->nborrowed = s->nmounts;
 	if (rc == 0 && !potconf_attr_bool(&s->p->conf, "no-tmpfs"))
-		rc = add_mount(s, iso_tmpfs(0, 01777, e), "/tmp", true, e);
+		rc = add_mount(s, iso_tmpfs(0, 01777, 0, e), "/tmp", true, e);
 	if (rc == 0)
 		rc = potconf_mounts(&s->p->conf, &s->user_mounts, &s->nuser_mounts, e);
 	for (size_t i = 0; i < s->nuser_mounts && rc == 0; i++)
@@ -150,6 +151,7 @@ spawn(struct start *s, struct err *e)
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
+		.walls = { .caps = CAPS_DEFAULT },
 		.io = s->args->fds != NULL ? ISO_IO_FDS
 		    : s->args->attach      ? ISO_IO_ATTACH
 					   : ISO_IO_LOG,

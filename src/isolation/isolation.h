@@ -26,7 +26,7 @@ struct iso_user {
 
 /* setrlimit(2) of the main process and of executed commands. */
 struct iso_rlimit {
-	int resource;        /* RLIMIT_… */
+	const char *name;    /* "nofile" */
 	uint64_t soft, hard; /* ISO_RLIM_INFINITY: none */
 };
 #define ISO_RLIM_INFINITY UINT64_MAX
@@ -49,6 +49,43 @@ struct iso_mount {
 	bool dir;
 };
 
+/* A device of the host in the pot's own /dev. */
+struct iso_device {
+	const char *path; /* below the pot's /dev: "fuse", "net/tun" */
+	uint32_t mode;    /* type and permissions */
+	uint64_t rdev;
+};
+
+/*
+ * What separates the pot from the host, besides its namespaces. All zero is
+ * the strictest: no capability at all, but no user namespace.
+ */
+struct iso_walls {
+	int userns_fd;   /* from iso_userns; looked at only where ids is not 0 */
+	uint32_t id_first; /* the host's id of the pot's root */
+	uint32_t ids;    /* how many ids the pot has; 0: no user namespace, its ids are the host's */
+	uint64_t caps;   /* bit N: capability number N; of root in the pot, and the bound of all its processes */
+	bool new_privs;  /* setuid programs of the root may raise rights (up to caps) */
+	bool unmasked;   /* /proc and /sys as the kernel gives them: nothing hidden, nothing read-only */
+	bool read_only;  /* the root is mounted read-only (what is mounted into it is not) */
+	uint64_t shm_size; /* of /dev/shm in bytes, 0: 64 MiB */
+	const struct iso_device *devices;
+	size_t ndevices;
+	char *const *sysctls; /* "kernel/shmmax", "value", …, NULL; or NULL */
+	/* System call filter: bytes of an array of struct sock_filter (seccomp/seccomp.h); NULL none. */
+	const void *seccomp;
+	size_t seccomp_len;
+	bool seccomp_own; /* not the default one: it holds the command only, not what starts it */
+};
+
+/*
+ * A user namespace in which the ids 0 to count-1 are first to first+count-1 of
+ * the host, as an fd; nobody is in it. E_NOTSUP where the kernel has none.
+ */
+int iso_userns(uint32_t first, uint32_t count, struct err *) MUST_CHECK;
+/* Shows a detached mount's ids as that namespace has them. E_NOTSUP: its file system cannot be mapped. */
+int iso_idmap(int mount_fd, int userns_fd, bool recursive, struct err *) MUST_CHECK;
+
 /* Everything is borrowed until iso_spawn returns. */
 struct iso_spec {
 	const char *name; /* of the pot; process titles, cgroup leaf */
@@ -65,10 +102,8 @@ struct iso_spec {
 	bool persistent;     /* PID 1 stays when the main process has ended */
 	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
 	const struct iso_rlimit *rlimits;
-	size_t nrlimits; /* what is not listed stays the caller's */
-	/* System call filter: bytes of an array of struct sock_filter (seccomp/seccomp.h); NULL none. */
-	const void *seccomp;
-	size_t seccomp_len;
+	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
+	struct iso_walls walls;
 
 	enum iso_io io;
 	int fds[3]; /* ISO_IO_FDS */
@@ -128,8 +163,6 @@ struct iso_exec_spec {
 	bool tty;
 	unsigned short rows, cols; /* with tty, 0 leaves the default */
 	int fds[3];
-	const struct iso_rlimit *rlimits;
-	size_t nrlimits; /* what is not listed stays the caller's */
 	const void *seccomp; /* as in iso_spec: that of the running pot */
 	size_t seccomp_len;
 };
@@ -145,7 +178,7 @@ struct iso_task {
 	int32_t pid; /* inside */
 	int32_t host_pid;
 	int32_t ppid; /* inside; 0 none */
-	uint32_t uid; /* inside */
+	uint32_t uid; /* inside; one that the pot does not have is 65534 */
 	char state;
 	uint64_t cpu_ns, rss, vsize;
 	int64_t start_ns; /* since the epoch */
@@ -155,9 +188,29 @@ struct iso_task {
 typedef int iso_task_fn(void *arg, const struct iso_task *);
 int iso_tasks(const struct iso_ref *, iso_task_fn *, void *arg, struct err *) MUST_CHECK;
 
+/* What a pot uses. ISO_UNKNOWN: this host does not tell, or (limits) there is none. */
+#define ISO_UNKNOWN UINT64_MAX
+struct iso_stats {
+	uint64_t cpu_ns, user_ns, system_ns; /* of all processes since the start */
+	uint64_t throttled, throttled_ns;    /* how often and how long the CPU quota held it up */
+	uint64_t memory;                   /* bytes charged, without page cache that the kernel drops first */
+	uint64_t memory_limit;             /* its own limit, or all memory of the host when that is less */
+	uint64_t memory_peak, cache, swap; /* peak and cache count all page cache */
+	uint64_t pids, pids_limit;         /* processes and threads */
+	uint64_t read_bytes, written_bytes, reads, writes; /* block devices */
+	uint64_t oom_kills;
+};
+/* The host's groups, opened once for any number of looks at any number of pots. */
+struct iso_meter;
+int iso_meter_open(struct iso_meter **, struct err *) MUST_CHECK;
+void iso_meter_close(struct iso_meter *);
+/* A few small files, no process and no lock. E_STATE when the pot has ended. */
+int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, struct err *) MUST_CHECK;
+
 /* Detached mounts. A file or a directory of the host; path "": what dirfd is open on. */
 int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *) MUST_CHECK;
-int iso_tmpfs(uint64_t size, mode_t, struct err *) MUST_CHECK; /* size 0: the kernel's default */
+/* size 0: the kernel's default; owner: the host's id of whose its root directory is. */
+int iso_tmpfs(uint64_t size, mode_t, uint32_t owner, struct err *) MUST_CHECK;
 /* Into a running pot / out of it. The target is resolved inside. */
 int iso_mount_into(const struct iso_ref *, const struct iso_mount *, struct err *) MUST_CHECK;
 int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) MUST_CHECK;
@@ -188,25 +241,6 @@ int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) M
  */
 int iso_cgroup_path(const char *parent, const char *prefix, const char *name, unsigned controllers,
     char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
-/* What a pot uses. ISO_UNKNOWN: this host does not tell, or (limits) there is none. */
-#define ISO_UNKNOWN UINT64_MAX
-struct iso_stats {
-	uint64_t cpu_ns, user_ns, system_ns; /* of all processes since the start */
-	uint64_t throttled, throttled_ns;    /* how often and how long the CPU quota held it up */
-	uint64_t memory;                   /* bytes charged, without page cache that the kernel drops first */
-	uint64_t memory_limit;             /* its own limit, or all memory of the host when that is less */
-	uint64_t memory_peak, cache, swap; /* peak and cache count all page cache */
-	uint64_t pids, pids_limit;         /* processes and threads */
-	uint64_t read_bytes, written_bytes, reads, writes; /* block devices */
-	uint64_t oom_kills;
-};
-/* The host's groups, opened once for any number of looks at any number of pots. */
-struct iso_meter;
-int iso_meter_open(struct iso_meter **, struct err *) MUST_CHECK;
-void iso_meter_close(struct iso_meter *);
-/* A few small files, no process and no lock. E_STATE when the pot has ended. */
-int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, struct err *) MUST_CHECK;
-
 /* Makes them and the prefix groups; existing empty ones are fine. */
 int iso_cgroup_make(const char *cgroup, struct err *) MUST_CHECK;
 /* Removes the groups and the prefix groups when those are empty. Absent is fine. */
@@ -232,7 +266,7 @@ struct iso_limits {
 	uint64_t cpu_shares;  /* 2 to 262144, 1024 is one share */
 	uint64_t cpu_quota;   /* thousandths of a CPU */
 	const char *cpus;     /* "0-1,4", or NULL */
-	uint64_t io_weight;   /* 1 to 10000, 100 is usual */
+	uint64_t io_weight;   /* 1 to 1000, 100 is usual */
 	bool oom_group;       /* out of memory ends all of the pot (v2 only) */
 	const struct iso_io_limit *io;
 	size_t nio;
@@ -249,6 +283,13 @@ int iso_limits_apply(const char *cgroup, const struct iso_limits *have, const st
 int iso_limits_used(const char *cgroup, uint64_t *memory, uint64_t *pids, struct err *) MUST_CHECK;
 /* How often the kernel killed in the pot for want of memory; 0 where it does not count. */
 int iso_oom_kills(const char *cgroup, uint64_t *kills, struct err *) MUST_CHECK;
+/* What this host has; 0: not known. */
+struct iso_host {
+	uint64_t memory, pids, nofile; /* nofile: the most that one process may open */
+};
+void iso_host(struct iso_host *);
+/* The disk that a path is (a block device) or is on. E_NOTSUP: its file system is not on one disk. */
+int iso_block_device(const char *path, unsigned *major, unsigned *minor, struct err *) MUST_CHECK;
 /* Which CPUs this process may use, in order: *n of at most `max`. */
 int iso_cpus_allowed(unsigned *cpus, size_t max, size_t *n, struct err *) MUST_CHECK;
 

@@ -4,10 +4,11 @@
  * without libc, so that the shim stays tiny.
  *
  *   pot-shim run PID RUNID LOGMAX LOGFILES -- CLEANUP…            (argv[0] "pot-shim NAME")
- *   pot-shim init FLAGS UID GID GROUPS WORKDIR -- COMMAND…        (argv[0] "pot-init NAME")
+ *   pot-shim init FLAGS UID GID GROUPS WORKDIR CAPS -- COMMAND…   (argv[0] "pot-init NAME")
  *
  * GROUPS is "-" or numbers with commas.  UID "-": the identity stays (tests
- * without root).
+ * without root).  CAPS: the capabilities that the command may have, a decimal
+ * number whose bit N is capability N; "-": they stay as they are.
  *
  * Who cleans up: the shim executes CLEANUP and fills the exit slot exactly
  * when the command was executed, which it learns from SHIM_FD_RESULT.  When
@@ -34,12 +35,15 @@ enum {
 enum {
 	INIT_FD_GATE = 3,   /* one byte opens it, end of file ends the pot */
 	INIT_FD_STATUS = 4, /* struct shim_failure: sys 0 when executed */
-	INIT_FD_RESULT = 5  /* struct init_result, to the shim */
+	INIT_FD_RESULT = 5, /* struct init_result, to the shim */
+	INIT_FD_FILTER = 6  /* with INIT_FLAG_FILTER: a pipe with the command's system call filter */
 };
 
-/* FLAGS of `init`: letters, or "-". */
+/* FLAGS of `init`: letters after a "-". */
 #define INIT_FLAG_PERSISTENT 'p' /* stays after the command's end until SIGTERM */
 #define INIT_FLAG_DIRECT 'd'     /* the command becomes PID 1 itself */
+#define INIT_FLAG_FILTER 'f'     /* there is INIT_FD_FILTER */
+#define INIT_FILTER_MAX 32768
 
 /*
  * What PID 1 tells the shim.  A PID 1 cannot end by a signal of its own, so
@@ -61,6 +65,8 @@ struct shim_failure {
 #define SHIM_STEP_EXEC 0xffffffffu
 #define SHIM_STEP_WORKDIR 0xfffffffeu
 #define SHIM_STEP_USER 0xfffffffdu
+#define SHIM_STEP_CAPS 0xfffffffbu
+#define SHIM_STEP_FILTER 0xfffffffau
 #define SHIM_STEP_DIRECT 0xfffffffcu /* sys 0, with INIT_FLAG_DIRECT: end of file after this means executed */
 
 /*

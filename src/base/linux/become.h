@@ -7,7 +7,11 @@
 #ifndef BASE_LINUX_BECOME_H
 #define BASE_LINUX_BECOME_H
 
+#include <linux/capability.h>
 #include <linux/errno.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include "base/linux/rawsys.h"
 
 #define BECOME_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,6 +58,59 @@ become_user(unsigned uid, unsigned gid, const unsigned *groups, unsigned long ng
 	if (r == 0)
 		r = raw(__NR_setresuid, uid, uid, uid);
 	return r;
+}
+
+/* No process from here on gets a capability that is not in caps. Needs CAP_SETPCAP. */
+static inline int
+become_bound(unsigned long long caps)
+{
+	long r = 0;
+
+	/* EINVAL: past the kernel's last one. */
+	for (unsigned cap = 0; cap < 64 && r == 0; cap++)
+		if ((caps >> cap & 1) == 0)
+			r = raw(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (r == -EINVAL)
+		r = 0;
+	if (r == 0 && raw(__NR_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0) > 0)
+		r = raw(__NR_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);
+	/* Ambient ones go with the inheritable ones, in become_caps. */
+	return r;
+}
+
+/* The process has exactly those of caps that it was permitted, and hands none down by itself. */
+static inline int
+become_caps(unsigned long long caps)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+	long r = raw(__NR_capget, &h, d);
+
+	for (int i = 0; i < 2; i++) {
+		d[i].permitted &= (unsigned)(caps >> 32 * i);
+		d[i].effective = d[i].permitted;
+		d[i].inheritable = 0;
+	}
+	return r < 0 ? r : raw(__NR_capset, &h, d);
+}
+
+/* From here on no program raises its rights by being executed. */
+static inline int
+become_humble(void)
+{
+	return raw(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* Loads a system call filter. Needs become_humble or CAP_SYS_ADMIN. */
+static inline int
+become_filtered(const void *prog, unsigned long bytes)
+{
+	struct sock_fprog p = { (unsigned short)(bytes / sizeof(struct sock_filter)),
+		(struct sock_filter *)prog };
+	/* Without it, kernels before 5.16 slow a filtered process down against itself. */
+	long r = raw(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &p);
+
+	return r == -EINVAL ? raw(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) : r;
 }
 
 static inline const char *

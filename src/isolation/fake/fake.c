@@ -155,6 +155,7 @@ fake_prepare(struct fake *f, struct err *e)
 	for (int i = 0; i < 3; i++)
 		strv_add(&f->init, "-"); /* identity stays */
 	strv_add(&f->init, "/");
+	strv_add(&f->init, "-"); /* and so do its rights */
 	strv_add(&f->init, "--");
 	for (char *const *a = s->argv; *a != NULL; a++)
 		strv_add(&f->init, *a);
@@ -361,7 +362,7 @@ iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 }
 
 int
-iso_tmpfs(uint64_t size, mode_t mode, struct err *e)
+iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 {
 	return open_dir("/", e);
 }
@@ -441,12 +442,38 @@ iso_oom_kills(const char *cgroup, uint64_t *kills, struct err *e)
 	return 0;
 }
 
+void
+iso_host(struct iso_host *h)
+{
+	*h = (struct iso_host){ 1u << 30, 1 << 15, 1 << 20 };
+}
+
+int
+iso_block_device(const char *path, unsigned *major, unsigned *minor, struct err *e)
+{
+	*major = 8;
+	*minor = 0;
+	return 0;
+}
+
 int
 iso_cpus_allowed(unsigned *cpus, size_t max, size_t *n, struct err *e)
 {
 	for (*n = 0; *n < max && *n < 4; (*n)++)
 		cpus[*n] = (unsigned)*n;
 	return 0;
+}
+
+int
+iso_userns(uint32_t first, uint32_t count, struct err *e)
+{
+	return err_set(e, E_NOTSUP, "no user namespaces here");
+}
+
+int
+iso_idmap(int mount_fd, int userns_fd, bool recursive, struct err *e)
+{
+	return err_set(e, E_NOTSUP, "no user namespaces here");
 }
 
 static int

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <linux/mount.h>
@@ -49,7 +50,7 @@ tmpfs_error(int fs, struct err *e)
 }
 
 int
-iso_tmpfs(uint64_t size, mode_t mode, struct err *e)
+iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 {
 	char text[32];
 	AUTO(fd) int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
@@ -59,6 +60,11 @@ iso_tmpfs(uint64_t size, mode_t mode, struct err *e)
 		return err_sys(e, "cannot make a tmpfs");
 	snprintf(text, sizeof(text), "%o", (unsigned)mode & 07777);
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", text, 0) != 0)
+		return tmpfs_error(fs, e);
+	snprintf(text, sizeof(text), "%u", (unsigned)owner);
+	if (owner != 0 &&
+	    (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "uid", text, 0) != 0 ||
+		syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "gid", text, 0) != 0))
 		return tmpfs_error(fs, e);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
 	if (size != 0 && syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", text, 0) != 0)
@@ -84,16 +90,25 @@ static int
 join_run(const struct iso_ref *ref, struct join_mount *j, struct err *e)
 {
 	AUTO(fd) int pidfd = child_pidfd(&ref->init, e);
+	int dumpable = prctl(PR_GET_DUMPABLE), r;
+	uint32_t first, ids;
 	char *stack;
-	int r;
 
 	if (pidfd < 0)
 		return pidfd;
+	r = walls_ids(&ref->init, &first, &ids, e);
+	if (r < 0)
+		return r;
 	stack = child_stack_new(1);
 	if (stack == NULL)
 		return err_nomem(e);
 	j->pidfd = pidfd;
-	r = child_run(child_join_mount, j, stack, 0, 0);
+	j->userns = ids != 0;
+	/* Nobody in the pot may trace what shares this process's memory. */
+	prctl(PR_SET_DUMPABLE, 0);
+	r = child_run(child_join_mount, j, stack, -1, 0);
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1);
 	child_stack_free(stack, 1);
 	if (r < 0)
 		return child_error(e, -r, STEP_JOIN, "");

@@ -1,11 +1,12 @@
 /*
- * The processes A0, A and B of a start (child.h): from clone to the execution
+ * The processes A0, A, M and B of a start (child.h): from clone to the execution
  * of pot-shim.  Runs on memory shared with the caller: raw system calls only.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -106,8 +107,11 @@ child_enter(const struct cg_enter *cg)
 static int
 child_cgroup(const struct spawn_ctx *ctx, struct child_fail *f)
 {
-	long r = child_enter(&ctx->cg);
+	long r;
 
+	if (ctx->spec->walls.ids != 0)
+		return 0; /* M has done both */
+	r = child_enter(&ctx->cg);
 	if (r < 0)
 		return child_failed(f, STEP_CGROUP, r, ctx->spec->cgroup);
 	r = raw(__NR_unshare, CLONE_NEWCGROUP);
@@ -126,15 +130,56 @@ child_workdir(const char *dir, struct child_fail *f)
 	return 0;
 }
 
+/* Root of the pot, with a keyring of its own, and no group of the caller's. */
+static int
+child_identity(const struct spawn_ctx *ctx, struct child_fail *f)
+{
+	long r = raw(__NR_setgroups, 0, 0);
+
+	if (r == 0 && ctx->spec->walls.ids != 0) {
+		r = raw(__NR_setresgid, 0, 0, 0);
+		if (r == 0)
+			r = raw(__NR_setresuid, 0, 0, 0);
+	}
+	if (r < 0)
+		return child_failed(f, STEP_USER, r, "0");
+	r = raw(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
+	/* ENOSYS: a kernel without keys. */
+	if (r < 0 && r != -ENOSYS)
+		return child_failed(f, STEP_KEYRING, r, "");
+	/* After the change of identity, which clears it. */
+	r = raw(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	return r < 0 ? child_failed(f, STEP_DEATHSIG, r, "") : 0;
+}
+
+/*
+ * The last of the set-up, for everything that is ever executed in the pot.
+ * Capabilities are pot-shim's: it needs some that the command may not have. So
+ * is the command's own filter: what the default one allows is known, and
+ * enough for pot-shim.
+ */
+static int
+child_humble(const struct spawn_ctx *ctx, struct child_fail *f)
+{
+	const struct iso_walls *w = &ctx->spec->walls;
+	long r = w->new_privs ? 0 : become_humble();
+
+	if (r < 0)
+		return child_failed(f, STEP_HUMBLE, r, "");
+	if (w->seccomp_len > 0 && !w->seccomp_own)
+		r = become_filtered(w->seccomp, w->seccomp_len);
+	return r < 0 ? child_failed(f, STEP_FILTER, r, "") : 0;
+}
+
 static int
 child_set_up(const struct spawn_ctx *ctx, struct child_fail *f)
 {
 	const char *host = ctx->spec->hostname;
 	unsigned long n = 0;
-	long r = raw(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	long r;
 
-	if (r < 0)
-		return child_failed(f, STEP_DEATHSIG, r, "");
+	if (child_identity(ctx, f) < 0)
+		return -1;
 	raw(__NR_setsid);
 	raw(__NR_umask, 0);
 	if (child_cgroup(ctx, f) < 0 || child_root(ctx, f) < 0)
@@ -171,7 +216,8 @@ child_b(void *arg)
 {
 	struct spawn_ctx *ctx = arg;
 
-	if (child_set_up(ctx, &ctx->fail_b) == 0 && child_null(ctx, &ctx->fail_b) == 0)
+	if (child_set_up(ctx, &ctx->fail_b) == 0 && child_null(ctx, &ctx->fail_b) == 0 &&
+	    child_humble(ctx, &ctx->fail_b) == 0)
 		child_exec(ctx, &ctx->init, &ctx->fail_b);
 	return 1;
 }
@@ -192,6 +238,65 @@ child_clone_b(struct spawn_ctx *ctx)
 		a.cgroup = (uint64_t)ctx->cg.dir;
 	}
 	return raw_clone3(&a, child_b, ctx);
+}
+
+/*
+ * Where the pot has a user namespace, its other namespaces must belong to that
+ * one: they are made by a process that has entered it, and who has may come
+ * back no more, so that is not A.
+ */
+static int
+child_m(void *arg)
+{
+	struct spawn_ctx *ctx = arg;
+	struct clone_args a = {
+		/* The signal at B's end is M's: B is a child of A like M. */
+		.flags = CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_NEWCGROUP | ctx->ns_flags,
+		.parent_tid = (uint64_t)(uintptr_t)&ctx->init_pid,
+		.stack = (uint64_t)(uintptr_t)ctx->stack_b,
+		.stack_size = CHILD_STACK,
+	};
+	long r = child_enter(&ctx->cg);
+
+	if (r < 0)
+		return child_failed(&ctx->fail_a, STEP_CGROUP, r, ctx->spec->cgroup);
+	r = raw(__NR_setns, ctx->spec->walls.userns_fd, CLONE_NEWUSER);
+	if (r < 0)
+		return child_failed(&ctx->fail_a, STEP_USERNS, r, "");
+	r = raw_clone3(&a, child_b, ctx);
+	return r < 0 ? child_failed(&ctx->fail_a, STEP_CLONE_INIT, r, "") : 0;
+}
+
+/* B by way of M: B's pid, or -1 with the failure told. */
+static long
+child_clone_mapped(struct spawn_ctx *ctx)
+{
+	struct clone_args a = {
+		.flags = CLONE_VM | CLONE_VFORK,
+		.exit_signal = SIGCHLD,
+		.stack = (uint64_t)(uintptr_t)ctx->stack_m,
+		.stack_size = CHILD_STACK,
+	};
+	long pid;
+
+	if (ctx->cg.dir >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)ctx->cg.dir;
+	}
+	pid = raw_clone3(&a, child_m, ctx);
+	if (pid < 0)
+		return child_failed(&ctx->fail_a, STEP_CLONE_INIT, pid, "");
+	while (raw(__NR_wait4, pid, 0, 0, 0) == -EINTR)
+		;
+	return ctx->fail_a.sys != 0 ? -1 : ctx->init_pid;
+}
+
+static long
+child_clone_plain(struct spawn_ctx *ctx)
+{
+	long r = child_clone_b(ctx);
+
+	return r < 0 ? child_failed(&ctx->fail_a, STEP_CLONE_INIT, r, "") : r;
 }
 
 static unsigned
@@ -232,11 +337,9 @@ child_a(void *arg)
 	/* The caller may ignore signals; the mask stays full until the shim is ready for them. */
 	for (int sig = 1; sig <= 64; sig++)
 		raw(__NR_rt_sigaction, sig, dfl, 0, 8);
-	r = child_clone_b(ctx);
-	if (r < 0) {
-		child_failed(&ctx->fail_a, STEP_CLONE_INIT, r, "");
+	r = ctx->spec->walls.ids != 0 ? child_clone_mapped(ctx) : child_clone_plain(ctx);
+	if (r < 0)
 		return 1;
-	}
 	child_number(ctx->pid_arg, (unsigned)r);
 	r = child_open_mntns((unsigned)r);
 	if (r < 0) {

@@ -6,6 +6,7 @@
  *
  *   caller ── A0 (ends at once: nobody has to reap the shim)
  *              └─ A  becomes `pot-shim run`
+ *                 ├─ M  with a user namespace only: enters it, makes B as its sibling, ends
  *                 └─ B  new namespaces, sets the root up, becomes `pot-shim init`
  */
 #ifndef ISOLATION_LINUX_CHILD_H
@@ -15,7 +16,7 @@
 #include <stdint.h>
 #include <linux/sched.h>
 
-#include "isolation/linux/cgroup.h"
+#include "isolation/linux/walls.h"
 #include "model/shimproto.h"
 
 /* clang-format off */
@@ -25,6 +26,15 @@
 	X(MNTNS,      "cannot open the mount namespace")            \
 	X(SHIM_EXEC,  "cannot execute the shim")                    \
 	X(FDS,        "cannot arrange file descriptors")            \
+	X(USERNS,     "cannot enter the user namespace")            \
+	X(KEYRING,    "cannot make a session keyring")              \
+	X(HUMBLE,     "cannot set no_new_privs")                    \
+	X(CAPS,       "cannot drop capabilities")                   \
+	X(FILTER,     "cannot load the system call filter")         \
+	X(MASK,       "cannot hide from the pot")                   \
+	X(READONLY,   "cannot make read-only for the pot")          \
+	X(PROCSYS,    "something else than the kernel's file system shows at") \
+	X(SYSCTL,     "cannot set the kernel parameter")            \
 	X(DEATHSIG,   "cannot bind the pot's life to its shim")     \
 	X(CGROUP,     "cannot enter the pot's control group")       \
 	X(CGROUPNS,   "cannot make a control group namespace")      \
@@ -77,8 +87,9 @@ struct spawn_ctx {
 	char *pid_arg; /* of shim.argv: A writes B's pid there, at most 11 bytes */
 	int exe_fd;    /* read-only detached mount of pot-shim */
 	struct cg_enter cg;
+	const struct walls *walls;
 	uint64_t ns_flags;
-	char *stack_a0, *stack_a, *stack_b;
+	char *stack_a0, *stack_a, *stack_m, *stack_b;
 	/* Written by the children. */
 	volatile int shim_pid, init_pid;
 	struct child_fail fail_a, fail_b;
@@ -90,6 +101,7 @@ long child_enter(const struct cg_enter *);
 /* A command in a running pot. */
 struct exec_ctx {
 	const struct iso_exec_spec *spec;
+	const struct wall_facts *walls;
 	int pidfd;
 	struct cg_enter cg;
 	int fds[3];
@@ -101,6 +113,7 @@ struct exec_ctx {
 /* A mount into a running pot, or out of it. */
 struct join_mount {
 	int pidfd;
+	bool userns; /* the pot has one */
 	const struct iso_mount *mount; /* or NULL: unmount target */
 	const char *target;
 	struct child_fail fail;
@@ -120,14 +133,16 @@ int child_failed(struct child_fail *, enum iso_step, long minus_errno, const cha
 /* Mounts, in the child (mounts.c). For the last two the pot's root is the root of the process. */
 int child_root(const struct spawn_ctx *, struct child_fail *);
 int child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *);
+/* The same for a mount that is not pot's own: never over the kernel's file systems. */
+int child_mount_user(const struct iso_mount *, struct child_fail *);
 int child_unmount_at(const char *target, struct child_fail *);
 
 /* Signals of the calling thread are blocked while a child shares its memory. */
 void child_block_signals(unsigned long *saved);
 void child_restore_signals(const unsigned long *saved);
-/* Runs fn(arg) in a process on `stack` (CHILD_STACK bytes) that shares memory; returns when it has
-   ended or executed. pid or -errno. */
-int child_run(int (*fn)(void *), void *arg, char *stack, uint64_t flags, int exit_signal);
+/* Runs fn(arg) in a process on `stack` (CHILD_STACK bytes) that shares memory, in the v2 group `cgroup`
+   (-1: the caller's); returns when it has ended or executed. pid or -errno. */
+int child_run(int (*fn)(void *), void *arg, char *stack, int cgroup, int exit_signal);
 char *child_stack_new(unsigned n); /* n stacks; NULL without memory */
 void child_stack_free(char *, unsigned n);
 

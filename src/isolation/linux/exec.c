@@ -49,7 +49,7 @@ pty_master(const struct iso_ref *ref, struct err *e)
 }
 
 static int
-pty_open(const struct iso_ref *ref, const struct iso_exec_spec *s, int *slave, struct err *e)
+pty_open(const struct iso_ref *ref, const struct iso_exec_spec *s, uint32_t first, int *slave, struct err *e)
 {
 	AUTO(fd) int master = pty_master(ref, e), peer = -1;
 	struct winsize ws = { .ws_row = s->rows, .ws_col = s->cols };
@@ -63,7 +63,7 @@ pty_open(const struct iso_ref *ref, const struct iso_exec_spec *s, int *slave, s
 	if (s->rows != 0 && s->cols != 0 && ioctl(master, TIOCSWINSZ, &ws) != 0)
 		return err_sys(e, "cannot set the size of the terminal");
 	/* The group stays that of devpts. */
-	if (fchown(peer, s->user.uid, (gid_t)-1) != 0)
+	if (fchown(peer, first + s->user.uid, (gid_t)-1) != 0)
 		return err_sys(e, "cannot give the terminal to user %u", (unsigned)s->user.uid);
 	*slave = take_fd(peer);
 	return take_fd(master);
@@ -105,11 +105,27 @@ exec_go(struct exec_ctx *x, int pidfd, struct err *e)
 		return err_nomem(e);
 	x->stack_final = stacks + CHILD_STACK;
 	prctl(PR_SET_DUMPABLE, 0);
-	r = child_run(child_exec_middle, x, stacks, 0, SIGCHLD);
+	r = child_run(child_exec_middle, x, stacks, x->cg.dir, SIGCHLD);
 	if (dumpable == 1)
 		prctl(PR_SET_DUMPABLE, 1);
 	child_stack_free(stacks, 2);
 	return r < 0 ? child_error(e, -r, STEP_CLONE_INIT, "") : exec_result(x, pidfd, e);
+}
+
+static int
+no_such_id(uid_t uid, uint32_t ids, struct err *e)
+{
+	return err_set(e, E_INVAL, "user %u: the pot has only ids below %u", (unsigned)uid, (unsigned)ids);
+}
+
+/* A pipe without a name becomes the user's, who may then open /dev/stdout and the like. */
+static void
+give_pipe(int fd, uid_t owner)
+{
+	struct statfs fs;
+
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC)
+		(void)!fchown(fd, owner, (gid_t)-1);
 }
 
 int
@@ -117,7 +133,8 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 {
 	AUTO(fd) int pidfd = child_pidfd(&ref->init, e), master = -1, slave = -1;
 	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
-	struct exec_ctx x = { .spec = s, .pidfd = pidfd };
+	struct wall_facts walls;
+	struct exec_ctx x = { .spec = s, .walls = &walls, .pidfd = pidfd };
 	int r;
 
 	*pid = 0;
@@ -127,20 +144,29 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 		return pidfd;
 	if (s->argv == NULL || s->argv[0] == NULL)
 		return err_set(e, E_INVAL, "no command to execute");
+	r = walls_facts(&ref->init, &walls, e);
+	if (r < 0)
+		return r;
+	if (walls.userns && s->user.uid >= walls.ids)
+		return no_such_id(s->user.uid, walls.ids, e);
 	r = cg_enter(ref->cgroup, &cg, e);
 	if (r == -E_NOENT)
 		return err_set(e, E_STATE, "the pot has ended");
 	x.cg = cg;
 	if (r == 0 && s->tty)
-		r = master = pty_open(ref, s, &slave, e);
+		r = master = pty_open(ref, s, walls.first, &slave, e);
 	if (r < 0)
 		return r;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		x.fds[i] = s->tty ? slave : s->fds[i];
+		if (!s->tty)
+			give_pipe(s->fds[i], walls.first + s->user.uid);
+	}
 	r = exec_go(&x, pidfd, e);
 	if (r < 0)
 		return r;
 	*pid = x.pid;
+	walls_oom(x.pid);
 	if (s->tty && pty != NULL)
 		*pty = take_fd(master);
 	return 0;

@@ -7,11 +7,12 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 
 #include "base/linux/become.h"
 #include "isolation/linux/child.h"
 
-#define EXEC_NS (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+#define EXEC_NS (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP)
 
 static int
 final_fds(struct exec_ctx *x)
@@ -34,20 +35,49 @@ final_fds(struct exec_ctx *x)
 }
 
 static int
-final_identity(struct exec_ctx *x)
+final_filter(struct exec_ctx *x)
 {
 	const struct iso_exec_spec *s = x->spec;
-	const char *dir = s->workdir != NULL ? s->workdir : "/";
-	int d = become_chdir(dir), r;
+	int r = s->seccomp_len > 0 ? become_filtered(s->seccomp, s->seccomp_len) : 0;
 
-	if (d < 0 && d != -EACCES)
-		return child_failed(&x->fail, STEP_WORKDIR, d, dir);
+	return r < 0 ? child_failed(&x->fail, STEP_FILTER, r, "") : 0;
+}
+
+/* As the pot's own command: the same bound, root what that leaves it, others nothing. */
+static int
+final_rights(struct exec_ctx *x)
+{
+	const struct iso_exec_spec *s = x->spec;
+	const struct wall_facts *w = x->walls;
+	int r = become_bound(w->caps);
+
+	if (r == 0 && w->humble)
+		r = become_humble();
+	if (r < 0)
+		return child_failed(&x->fail, STEP_CAPS, r, "");
+	/* Without no_new_privs it needs a capability that is about to go. */
+	if (!w->humble && final_filter(x) < 0)
+		return -1;
 	r = become_user(s->user.uid, s->user.gid, s->user.groups, s->user.ngroups);
 	if (r < 0)
 		return child_failed(&x->fail, STEP_USER, r, "");
+	r = become_caps(s->user.uid == 0 ? w->caps : 0);
+	return r < 0 ? child_failed(&x->fail, STEP_CAPS, r, "") : 0;
+}
+
+static int
+final_identity(struct exec_ctx *x)
+{
+	const char *dir = x->spec->workdir != NULL ? x->spec->workdir : "/";
+	int d = become_chdir(dir);
+
+	if (d < 0 && d != -EACCES)
+		return child_failed(&x->fail, STEP_WORKDIR, d, dir);
+	if (final_rights(x) < 0)
+		return -1;
 	if (d < 0 && (d = become_chdir(dir)) < 0)
 		return child_failed(&x->fail, STEP_WORKDIR, d, dir);
-	return 0;
+	return x->walls->humble ? final_filter(x) : 0;
 }
 
 /* Becomes the command. */
@@ -55,17 +85,16 @@ static int
 exec_final(void *arg)
 {
 	struct exec_ctx *x = arg;
-	/* Late: with it set, the kernel would refuse CLONE_INTO_CGROUP where groups are delegated. */
-	long r = raw(__NR_setns, x->pidfd, CLONE_NEWCGROUP);
+	long r = raw(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
 
-	if (r < 0) {
-		child_failed(&x->fail, STEP_JOIN, r, "");
+	if (r < 0 && r != -ENOSYS) {
+		child_failed(&x->fail, STEP_KEYRING, r, "");
 		return 127;
 	}
 	raw(__NR_umask, 022);
+	become_signals();
 	if (final_fds(x) < 0 || final_identity(x) < 0)
 		return 127;
-	become_signals();
 	r = become_exec(x->spec->argv, x->spec->envp);
 	x->fail.step = SHIM_STEP_EXEC;
 	x->fail.what = x->spec->argv[0];
@@ -93,13 +122,10 @@ child_exec_middle(void *arg)
 	r = child_enter(&x->cg);
 	if (r < 0)
 		return child_failed(&x->fail, STEP_CGROUP, r, "");
-	r = raw(__NR_setns, x->pidfd, EXEC_NS);
+	/* This process was made in the v2 group: from inside of the pot nobody may enter it. */
+	r = raw(__NR_setns, x->pidfd, EXEC_NS | (x->walls->userns ? CLONE_NEWUSER : 0));
 	if (r < 0)
 		return child_failed(&x->fail, STEP_JOIN, r, "");
-	if (x->cg.dir >= 0) {
-		a.flags |= CLONE_INTO_CGROUP;
-		a.cgroup = (uint64_t)x->cg.dir;
-	}
 	r = raw_clone3(&a, exec_final, x);
 	return r < 0 ? child_failed(&x->fail, STEP_CLONE_INIT, r, "") : 0;
 }
@@ -108,12 +134,20 @@ int
 child_join_mount(void *arg)
 {
 	struct join_mount *j = arg;
-	long r = raw(__NR_setns, j->pidfd, CLONE_NEWNS);
+	long r = raw(__NR_setns, j->pidfd, CLONE_NEWNS | (j->userns ? CLONE_NEWUSER : 0));
 
 	if (r < 0)
 		return child_failed(&j->fail, STEP_JOIN, r, "");
+	/* What is made for a mount point belongs to the pot's root. */
+	if (j->userns) {
+		r = raw(__NR_setresgid, 0, 0, 0);
+		if (r == 0)
+			r = raw(__NR_setresuid, 0, 0, 0);
+		if (r < 0)
+			return child_failed(&j->fail, STEP_USER, r, "0");
+	}
 	raw(__NR_umask, 022);
 	if (j->mount != NULL)
-		return child_mount_at(j->mount->fd, j->mount->target, j->mount->dir, &j->fail);
+		return child_mount_user(j->mount, &j->fail);
 	return child_unmount_at(j->target, &j->fail);
 }

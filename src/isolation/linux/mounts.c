@@ -17,6 +17,7 @@
 #include "base/linux/rawsys.h"
 #include "isolation/linux/child.h"
 
+#define SHM_SIZE (64u << 20)
 #define MS_REC_PRIVATE ((1ul << 14) | (1ul << 18))
 #define MNT_DETACH_FLAG 2
 #define UMOUNT_NOFOLLOW_FLAG 8
@@ -223,6 +224,33 @@ child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_MOUNT, r, target) : 0;
 }
 
+/* Of the kernel's own file systems nothing can be hidden behind the walls' back. */
+static bool
+is_kernels(int fd)
+{
+	struct statfs fs;
+
+	return raw(__NR_fstatfs, fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
+	    fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+int
+child_mount_user(const struct iso_mount *m, struct child_fail *f)
+{
+	int t = walk_target(m->target, m->dir);
+	long r = t;
+
+	if (t >= 0 && is_kernels(t)) {
+		raw(__NR_close, t);
+		r = -EPERM;
+	}
+	if (r < 0)
+		return child_failed(f, STEP_TARGET, r, m->target);
+	r = raw(__NR_move_mount, m->fd, "", t, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	raw(__NR_close, t);
+	return r < 0 ? child_failed(f, STEP_MOUNT, r, m->target) : 0;
+}
+
 /* options: key, value, key, value … NULL; a key with value NULL is a flag. fd or -errno. */
 static int
 fs_new(const char *type, const char *const *options, unsigned attr)
@@ -243,130 +271,219 @@ fs_new(const char *type, const char *const *options, unsigned attr)
 	return (int)r;
 }
 
-/* Mounts a new file system of the kernel at a path of the pot. */
-static int
-fs_mount(const char *type, unsigned attr, const char *target, struct child_fail *f)
-{
-	int fd = fs_new(type, NULL, attr), r;
-
-	if (fd < 0)
-		return child_failed(f, STEP_MOUNT, fd, target);
-	r = child_mount_at(fd, target, true, f);
-	raw(__NR_close, fd);
-	return r;
-}
-
-static const struct node {
-	const char *name, *host;
-	unsigned major, minor;
-} nodes[] = {
-	{ "null", "/dev/null", 1, 3 },
-	{ "zero", "/dev/zero", 1, 5 },
-	{ "full", "/dev/full", 1, 7 },
-	{ "random", "/dev/random", 1, 8 },
-	{ "urandom", "/dev/urandom", 1, 9 },
-	{ "tty", "/dev/tty", 5, 0 },
-};
-#define NNODES (sizeof(nodes) / sizeof(nodes[0]))
-
-static const struct {
-	const char *name, *to;
-} links[] = {
-	{ "fd", "/proc/self/fd" },
-	{ "stdin", "/proc/self/fd/0" },
-	{ "stdout", "/proc/self/fd/1" },
-	{ "stderr", "/proc/self/fd/2" },
-	{ "core", "/proc/kcore" },
-	{ "ptmx", "pts/ptmx" },
-};
-
-static const char *const dirs[] = { "pts", "shm", "mqueue" };
-
-/* /dev, detached, made while the host's is still in sight: binds[i] is a clone where mknod may not. */
-struct dev {
-	int fd;
-	int binds[NNODES];
-};
-
-static int
-dev_node(struct dev *d, unsigned i)
-{
-	long r =
-	    raw(__NR_mknodat, d->fd, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor));
-
-	d->binds[i] = -1;
-	if (r != -EPERM)
-		return (int)r;
-	r = raw(__NR_mknodat, d->fd, nodes[i].name, S_IFREG | 0666, 0);
-	if (r == 0)
-		r = raw(__NR_open_tree, AT_FDCWD, nodes[i].host, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (r < 0)
-		return (int)r;
-	d->binds[i] = (int)r;
-	return 0;
-}
-
-static int
-dev_new(struct dev *d, struct child_fail *f)
-{
-	static const char *const options[] = { "mode", "755", "size", "64k", NULL };
-	long r;
-
-	d->fd = fs_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-	if (d->fd < 0)
-		return child_failed(f, STEP_DEV, d->fd, "/dev");
-	for (unsigned i = 0; i < NNODES; i++) {
-		r = dev_node(d, i);
-		if (r < 0)
-			return child_failed(f, STEP_NODE, r, nodes[i].host);
-	}
-	for (unsigned i = 0; i < ARRAY_LEN(links); i++) {
-		r = raw(__NR_symlinkat, links[i].to, d->fd, links[i].name);
-		if (r < 0)
-			return child_failed(f, STEP_DEV, r, links[i].name);
-	}
-	for (unsigned i = 0; i < ARRAY_LEN(dirs); i++) {
-		r = raw(__NR_mkdirat, d->fd, dirs[i], 0755);
-		if (r < 0)
-			return child_failed(f, STEP_DEV, r, dirs[i]);
-	}
-	return 0;
-}
-
 /* Below /dev nothing is hostile yet: the tmpfs is ours and no process has run in it. */
 static int
-dev_below(struct dev *d, const char *name, int fd, const char *what, struct child_fail *f)
+dev_below(int dev, const char *name, int fd, const char *what, struct child_fail *f)
 {
 	long r = fd;
 
 	if (r >= 0) {
-		r = raw(__NR_move_mount, fd, "", d->fd, name, MOVE_MOUNT_F_EMPTY_PATH);
+		r = raw(__NR_move_mount, fd, "", dev, name, MOVE_MOUNT_F_EMPTY_PATH);
 		raw(__NR_close, fd);
 	}
 	return r < 0 ? child_failed(f, STEP_MOUNT, r, what) : 0;
 }
 
+/* Decimal digits of v at the end of out; where they begin. */
+static const char *
+digits(char out[static 24], uint64_t v)
+{
+	char *s = out + 23;
+
+	*s = '\0';
+	do
+		*--s = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	return s;
+}
+
 static int
-dev_attach(struct dev *d, struct child_fail *f)
+dev_attach(const struct spawn_ctx *ctx, struct child_fail *f)
 {
 	static const char *const pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", "gid", "5",
 		NULL };
-	static const char *const shm[] = { "mode", "1777", NULL };
+	const struct wall_dev *d = &ctx->walls->dev;
 	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	uint64_t size = ctx->spec->walls.shm_size;
+	char number[24];
+	const char *shm[] = { "mode", "1777", "size", digits(number, size != 0 ? size : SHM_SIZE), NULL };
 
 	if (child_mount_at(d->fd, "/dev", true, f) < 0)
 		return -1;
-	for (unsigned i = 0; i < NNODES; i++) {
-		if (d->binds[i] >= 0 && dev_below(d, nodes[i].name, d->binds[i], nodes[i].host, f) < 0)
+	for (unsigned i = 0; i < WALL_NODES; i++) {
+		if (d->binds[i] >= 0 && dev_below(d->fd, wall_nodes[i], d->binds[i], wall_nodes[i], f) < 0)
 			return -1;
 	}
-	if (dev_below(d, "pts", fs_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), "/dev/pts", f) <
-		0 ||
-	    dev_below(d, "shm", fs_new("tmpfs", shm, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), "/dev/shm", f) <
-		0 ||
-	    dev_below(d, "mqueue", fs_new("mqueue", NULL, quiet), "/dev/mqueue", f) < 0)
+	if (dev_below(d->fd, "pts", fs_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), "/dev/pts",
+		f) < 0 ||
+	    dev_below(d->fd, "shm", fs_new("tmpfs", shm, quiet), "/dev/shm", f) < 0)
 		return -1;
 	return 0;
+}
+
+/* What of the kernel's file systems is nobody's business in a pot. */
+static const struct {
+	const char *proc, *sys; /* one of them; below /proc, below /sys */
+	bool dir;
+} masks[] = {
+	{ "kcore", NULL, false },
+	{ "keys", NULL, false },
+	{ "latency_stats", NULL, false },
+	{ "timer_list", NULL, false },
+	{ "timer_stats", NULL, false },
+	{ "sched_debug", NULL, false },
+	{ "interrupts", NULL, false },
+	{ "acpi", NULL, true },
+	{ "asound", NULL, true },
+	{ "scsi", NULL, true },
+	{ NULL, "firmware", true },
+	{ NULL, "fs/selinux", true },
+	{ NULL, "dev/block", true },
+	{ NULL, "devices/virtual/powercap", true },
+};
+static const char *const proc_ro[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
+
+/*
+ * Over each of them a clone of an empty directory that cannot be written to,
+ * or of the pot's /dev/null. `dir` and `null` are what is cloned; the targets
+ * are below fds of the kernel's own file systems, where nobody else has names.
+ */
+static int
+mask_all(int proc, int sys, int dir, int dev, struct child_fail *f)
+{
+	long spare[2] = { -1, -1 }, r = 0; /* of a file, of a directory: clones not yet used */
+
+	for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]) && r >= 0; i++) {
+		long *c = &spare[masks[i].dir];
+		const char *at = masks[i].proc != NULL ? masks[i].proc : masks[i].sys;
+
+		if (*c < 0)
+			*c = masks[i].dir
+			    ? raw(__NR_open_tree, dir, "",
+				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
+			    : raw(__NR_open_tree, dev, "null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (*c < 0)
+			return child_failed(f, STEP_MASK, *c, at);
+		r = raw(
+		    __NR_move_mount, *c, "", masks[i].proc != NULL ? proc : sys, at, MOVE_MOUNT_F_EMPTY_PATH);
+		if (r == -ENOENT) {
+			r = 0; /* this kernel has no such thing */
+			continue;
+		}
+		if (r < 0)
+			child_failed(f, STEP_MASK, r, at);
+		raw(__NR_close, *c);
+		*c = -1;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (spare[i] >= 0)
+			raw(__NR_close, spare[i]);
+	return r < 0 ? -1 : 0;
+}
+
+/* A part of /proc becomes a mount of its own, read-only. */
+static int
+proc_read_only(int proc, const char *name, struct child_fail *f)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	long fd = raw(__NR_open_tree, proc, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), r;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return child_failed(f, STEP_READONLY, fd, name);
+	r = raw(__NR_mount_setattr, fd, "", AT_EMPTY_PATH, &ro, sizeof(ro));
+	if (r == 0)
+		r = raw(__NR_move_mount, fd, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH);
+	raw(__NR_close, fd);
+	return r < 0 ? child_failed(f, STEP_READONLY, r, name) : 0;
+}
+
+/* The empty directory is that on which mqueue is then mounted: it is nowhere else to be seen. */
+static int
+mask_paths(const struct spawn_ctx *ctx, int proc, int sys, struct child_fail *f)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	int dev = ctx->walls->dev.fd, r = 0;
+	long dir = raw(__NR_open_tree, dev, "mqueue", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (dir < 0)
+		return child_failed(f, STEP_MASK, dir, "");
+	r = (int)raw(__NR_mount_setattr, dir, "", AT_EMPTY_PATH, &ro, sizeof(ro));
+	if (r < 0)
+		return child_failed(f, STEP_MASK, r, "");
+	r = mask_all(proc, sys, (int)dir, dev, f);
+	raw(__NR_close, dir);
+	for (unsigned i = 0; i < sizeof(proc_ro) / sizeof(proc_ro[0]) && r == 0; i++)
+		r = proc_read_only(proc, proc_ro[i], f);
+	return r;
+}
+
+/* The pot's own control groups, and no others. */
+static int
+groups_attach(const struct wall_groups *g, int sys, struct child_fail *f)
+{
+	long r;
+
+	if (g->top < 0)
+		return 0;
+	r = raw(__NR_move_mount, g->top, "", sys, "fs/cgroup", MOVE_MOUNT_F_EMPTY_PATH);
+	if (r == -ENOENT)
+		return 0; /* they are mounted elsewhere than where everybody looks for them */
+	for (unsigned i = 0; i < g->n && r >= 0; i++)
+		r = raw(__NR_move_mount, g->fds[i], "", g->top, g->names[i], MOVE_MOUNT_F_EMPTY_PATH);
+	return r < 0 ? child_failed(f, STEP_MOUNT, r, "/sys/fs/cgroup") : 0;
+}
+
+static int
+sysctl_write(int proc, const char *key, const char *value)
+{
+	char path[256] = "sys/";
+	unsigned long n = strlen(key), len = strlen(value);
+	long fd, r;
+
+	if (n + 5 > sizeof(path))
+		return -ENAMETOOLONG;
+	__builtin_memcpy(path + 4, key, n + 1);
+	fd = raw(__NR_openat, proc, path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	r = raw(__NR_write, fd, value, len);
+	raw(__NR_close, fd);
+	return r < 0 ? (int)r : 0;
+}
+
+/* Before /proc/sys becomes read-only. */
+static int
+sysctls(const struct spawn_ctx *ctx, int proc, struct child_fail *f)
+{
+	char *const *s = ctx->spec->walls.sysctls;
+	int r;
+
+	/* So that ping works without a capability; a kernel without it has no such file. */
+	if (ctx->spec->own_net)
+		sysctl_write(proc, "net/ipv4/ping_group_range",
+		    ctx->spec->walls.ids != 0 ? "0 65535" : "0 2147483647");
+	for (; s != NULL && s[0] != NULL; s += 2) {
+		r = sysctl_write(proc, s[0], s[1]);
+		if (r < 0)
+			return child_failed(f, STEP_SYSCTL, r, s[0]);
+	}
+	return 0;
+}
+
+/* Is what the pot will find at `path` this mount, and not something on top of or beside it? */
+static int
+is_seen(int fd, const char *path, struct child_fail *f)
+{
+	struct statx a, b;
+	long r = raw(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_INO, &a);
+
+	if (r == 0)
+		r = raw(__NR_statx, AT_FDCWD, path, 0, STATX_MNT_ID | STATX_INO, &b);
+	if (r == 0 && (a.stx_mnt_id != b.stx_mnt_id || a.stx_ino != b.stx_ino))
+		r = -EBUSY;
+	return r < 0 ? child_failed(f, STEP_PROCSYS, r, path) : 0;
 }
 
 /* The pot's root becomes the only thing that this process can see. */
@@ -393,22 +510,63 @@ root_enter(const struct iso_spec *spec, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_OLDROOT, r, "/") : 0;
 }
 
+/* The kernel's file systems are made while the host's are in sight: without those the kernel gives a
+   user namespace none. */
+static int
+kernel_new(const struct spawn_ctx *ctx, int *proc, int *sys, struct child_fail *f)
+{
+	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+	*proc = fs_new("proc", NULL, quiet);
+	if (*proc < 0)
+		return child_failed(f, STEP_MOUNT, *proc, "/proc");
+	*sys = ctx->walls->sys_fd;
+	if (*sys < 0)
+		*sys = fs_new("sysfs", NULL, quiet | (ctx->spec->walls.unmasked ? 0 : MOUNT_ATTR_RDONLY));
+	return *sys < 0 ? child_failed(f, STEP_MOUNT, *sys, "/sys") : 0;
+}
+
+static int
+kernel_attach(const struct spawn_ctx *ctx, int proc, int sys, struct child_fail *f)
+{
+	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	const struct iso_walls *w = &ctx->spec->walls;
+
+	if (child_mount_at(proc, "/proc", true, f) < 0 || child_mount_at(sys, "/sys", true, f) < 0 ||
+	    dev_attach(ctx, f) < 0 || sysctls(ctx, proc, f) < 0)
+		return -1;
+	if (!w->unmasked && mask_paths(ctx, proc, sys, f) < 0)
+		return -1;
+	if (dev_below(ctx->walls->dev.fd, "mqueue", fs_new("mqueue", NULL, quiet), "/dev/mqueue", f) < 0)
+		return -1;
+	return groups_attach(&ctx->walls->groups, sys, f);
+}
+
+static int
+root_read_only(struct child_fail *f)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	long r = raw(__NR_mount_setattr, AT_FDCWD, "/", 0, &ro, sizeof(ro));
+
+	return r < 0 ? child_failed(f, STEP_READONLY, r, "/") : 0;
+}
+
 int
 child_root(const struct spawn_ctx *ctx, struct child_fail *f)
 {
 	const struct iso_spec *spec = ctx->spec;
-	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	struct dev d = { .fd = -1 };
+	int proc = -1, sys = -1;
 
-	if (dev_new(&d, f) < 0 || root_enter(spec, f) < 0 || fs_mount("proc", quiet, "/proc", f) < 0 ||
-	    fs_mount("sysfs", quiet | MOUNT_ATTR_RDONLY, "/sys", f) < 0 || dev_attach(&d, f) < 0)
+	if (kernel_new(ctx, &proc, &sys, f) < 0 || root_enter(spec, f) < 0 ||
+	    kernel_attach(ctx, proc, sys, f) < 0)
 		return -1;
-	raw(__NR_close, d.fd);
-	for (size_t i = 0; i < spec->nmounts; i++) {
-		const struct iso_mount *m = &spec->mounts[i];
-
-		if (child_mount_at(m->fd, m->target, m->dir, f) < 0)
+	for (size_t i = 0; i < spec->nmounts; i++)
+		if (child_mount_user(&spec->mounts[i], f) < 0)
 			return -1;
-	}
-	return 0;
+	/* A root may lead these names elsewhere, and a mount may have come above them. */
+	if (is_seen(proc, "/proc", f) < 0 || is_seen(sys, "/sys", f) < 0)
+		return -1;
+	raw(__NR_close, proc);
+	raw(__NR_close, sys);
+	return spec->walls.read_only ? root_read_only(f) : 0;
 }

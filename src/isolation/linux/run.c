@@ -44,13 +44,14 @@ child_stack_free(char *p, unsigned n)
 }
 
 int
-child_run(int (*fn)(void *), void *arg, char *stack, uint64_t flags, int exit_signal)
+child_run(int (*fn)(void *), void *arg, char *stack, int cgroup, int exit_signal)
 {
 	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_VFORK | flags,
+		.flags = CLONE_VM | CLONE_VFORK | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
 		.exit_signal = (uint64_t)exit_signal,
 		.stack = (uint64_t)(uintptr_t)stack,
 		.stack_size = CHILD_STACK,
+		.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
 	};
 	unsigned long saved;
 	long pid;
@@ -77,6 +78,10 @@ step_text(uint32_t step)
 		step = STEP_WORKDIR;
 	else if (step == SHIM_STEP_USER)
 		step = STEP_USER;
+	else if (step == SHIM_STEP_CAPS)
+		step = STEP_CAPS;
+	else if (step == SHIM_STEP_FILTER)
+		step = STEP_FILTER;
 	return texts[step < STEP_COUNT ? step : STEP_NONE];
 }
 

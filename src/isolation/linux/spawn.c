@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "base/proc.h"
 #include "isolation/linux/child.h"
 #include "isolation/linux/cgroup.h"
+#include "isolation/linux/rlimits.h"
 
 #define END_MS 10000        /* an aborted pot that takes longer is stuck in the kernel */
 #define LOG_MIN (16 * 1024) /* two records of the longest kind */
@@ -26,14 +28,14 @@
 /* Both ends of what connects the three processes; shim or init gets one, the caller the other. */
 struct pipes {
 	int gate[2], status[2], result[2], sync[2];
-	int out[2], err[2], client[2];
+	int out[2], err[2], filter[2], client[2];
 };
-#define PIPES_INIT                                                                      \
-	{                                                                               \
-		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, \
-		{                                                                       \
-			-1, -1                                                          \
-		}                                                                       \
+#define PIPES_INIT                                                                                  \
+	{                                                                                           \
+		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, \
+		{                                                                                   \
+			-1, -1                                                                      \
+		}                                                                                   \
 	}
 
 static void
@@ -58,11 +60,11 @@ pipe_new(int p[2], bool nonblocking_reader, struct err *e)
 
 /* A pipe that becomes stdout: also the pot's user may open /dev/stdout. */
 static int
-pipe_out(int p[2], const struct iso_user *u, struct err *e)
+pipe_out(int p[2], const struct iso_user *u, uint32_t first, struct err *e)
 {
 	int r = pipe_new(p, true, e);
 
-	if (r == 0 && fchown(p[1], u->uid, u->gid) != 0)
+	if (r == 0 && fchown(p[1], first + u->uid, first + u->gid) != 0)
 		return err_sys(e, "cannot give the output pipe to user %u", (unsigned)u->uid);
 	return r;
 }
@@ -70,6 +72,7 @@ pipe_out(int p[2], const struct iso_user *u, struct err *e)
 static int
 pipes_open(struct pipes *p, const struct iso_spec *s, struct err *e)
 {
+	uint32_t first = s->walls.ids != 0 ? s->walls.id_first : 0;
 	int r = pipe_new(p->gate, false, e);
 
 	if (r == 0)
@@ -79,9 +82,9 @@ pipes_open(struct pipes *p, const struct iso_spec *s, struct err *e)
 	if (r == 0)
 		r = pipe_new(p->sync, false, e);
 	if (r == 0 && s->io != ISO_IO_FDS)
-		r = pipe_out(p->out, &s->user, e);
+		r = pipe_out(p->out, &s->user, first, e);
 	if (r == 0 && s->io == ISO_IO_ATTACH) {
-		r = pipe_out(p->err, &s->user, e);
+		r = pipe_out(p->err, &s->user, first, e);
 		if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->client) != 0)
 			r = err_sys(e, "cannot make the socket for the attached client");
 	}
@@ -101,6 +104,37 @@ exe_open(const char *path, struct err *e)
 	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
 		return err_sys(e, "cannot make a read-only mount of \"%s\"", path);
 	return take_fd(fd);
+}
+
+/* The command's own filter waits in a pipe, which holds it whole (64 KiB). */
+static int
+filter_put(struct pipes *p, const struct iso_walls *w, struct err *e)
+{
+	int r;
+
+	if (w->seccomp_len == 0 || !w->seccomp_own)
+		return 0;
+	if (w->seccomp_len > INIT_FILTER_MAX)
+		return err_set(e, E_LIMIT, "the system call filter is too long");
+	r = pipe_new(p->filter, false, e);
+	if (r == 0 && write(p->filter[1], w->seccomp, w->seccomp_len) != (ssize_t)w->seccomp_len)
+		r = err_sys(e, "cannot hand over the system call filter");
+	fd_close(take_fd(p->filter[1]));
+	return r;
+}
+
+/* Device nodes in a root are only names, whoever made them. */
+static int
+root_prepare(const struct iso_spec *s, struct err *e)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV };
+
+	if (s->walls.ids != 0 && (s->user.uid >= s->walls.ids || s->user.gid >= s->walls.ids))
+		return err_set(e, E_INVAL, "user %u:%u: the pot has only ids below %u", (unsigned)s->user.uid,
+		    (unsigned)s->user.gid, (unsigned)s->walls.ids);
+	if (syscall(SYS_mount_setattr, s->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
+		return err_sys(e, "cannot set the attributes of the root's mount");
+	return 0;
 }
 
 static void
@@ -135,11 +169,13 @@ init_args(struct strv *v, const struct iso_spec *s, struct err *e)
 		return -E_LIMIT;
 	strv_fmt(v, "pot-init %s", s->name);
 	strv_add(v, "init");
-	strv_fmt(v, "-%s%s", s->persistent ? "p" : "", s->direct_init ? "d" : "");
+	strv_fmt(v, "-%s%s%s", s->persistent ? "p" : "", s->direct_init ? "d" : "",
+	    s->walls.seccomp_len > 0 && s->walls.seccomp_own ? "f" : "");
 	strv_fmt(v, "%u", (unsigned)s->user.uid);
 	strv_fmt(v, "%u", (unsigned)s->user.gid);
 	strv_add(v, s->user.ngroups > 0 ? buf_cstr(&groups) : "-");
 	strv_add(v, s->workdir != NULL ? s->workdir : "/");
+	strv_fmt(v, "%llu", (unsigned long long)s->walls.caps);
 	argv_extend(v, s->argv);
 	return strv_check(v, "command line", e);
 }
@@ -167,7 +203,8 @@ fill_fds(struct spawn_ctx *c, const struct pipes *p, int devnull)
 	in[INIT_FD_GATE] = p->gate[0];
 	in[INIT_FD_STATUS] = p->status[1];
 	in[INIT_FD_RESULT] = p->result[1];
-	c->init.nfds = INIT_FD_RESULT + 1;
+	in[INIT_FD_FILTER] = p->filter[0];
+	c->init.nfds = INIT_FD_FILTER + 1;
 }
 
 /* Waits until A and B have executed or ended. */
@@ -224,16 +261,23 @@ spawn_undo(struct spawn_ctx *c, struct pipes *p)
 static int
 spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
 {
-	int r = child_run(child_a0, c, c->stack_a0, 0, 0);
+	/* Until they have executed, the new processes share this one's memory: nobody may trace them. */
+	int dumpable = prctl(PR_GET_DUMPABLE), r;
 
+	prctl(PR_SET_DUMPABLE, 0);
+	r = child_run(child_a0, c, c->stack_a0, -1, 0);
+	if (r >= 0)
+		sync_wait(p);
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1);
 	if (r < 0)
 		return child_error(e, -r, STEP_CLONE_SHIM, "");
-	sync_wait(p);
 	r = spawn_result(c, p, out, e);
 	if (r < 0) {
 		spawn_undo(c, p);
 		return r;
 	}
+	walls_oom(c->init_pid);
 	out->gate_fd = take_fd(p->gate[1]);
 	out->status_fd = take_fd(p->status[0]);
 	out->client_fd = take_fd(p->client[0]);
@@ -243,7 +287,7 @@ spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err
 static int
 spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
 {
-	char *stacks = child_stack_new(3);
+	char *stacks = child_stack_new(4);
 	int r;
 
 	if (stacks == NULL)
@@ -251,8 +295,9 @@ spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, s
 	c->stack_a0 = stacks;
 	c->stack_a = stacks + CHILD_STACK;
 	c->stack_b = stacks + 2 * (size_t)CHILD_STACK;
+	c->stack_m = stacks + 3 * (size_t)CHILD_STACK;
 	r = spawn_go(c, p, out, e);
-	child_stack_free(stacks, 3);
+	child_stack_free(stacks, 4);
 	return r;
 }
 
@@ -267,6 +312,7 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	AUTO_FINI(strv) struct strv shim = STRV_INIT(ARGS_MAX), init = STRV_INIT(ARGS_MAX);
 	AUTO(fd) int devnull = -1, exe = -1;
 	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
+	AUTO_FINI(walls) struct walls walls = WALLS_INIT;
 	struct spawn_ctx c = { .spec = spec };
 	int r;
 
@@ -278,8 +324,10 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 		return err_sys(e, "cannot open \"/dev/null\"");
 	if ((r = exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p, spec, e)) < 0 ||
 	    (r = shim_args(&shim, spec, e)) < 0 || (r = init_args(&init, spec, e)) < 0 ||
-	    (r = cg_enter(spec->cgroup, &cg, e)) < 0)
+	    (r = cg_enter(spec->cgroup, &cg, e)) < 0 || (r = filter_put(&p, &spec->walls, e)) < 0 ||
+	    (r = root_prepare(spec, e)) < 0 || (r = walls_make(&walls, spec, e)) < 0)
 		return r;
+	c.walls = &walls;
 	c.exe_fd = exe;
 	c.cg = cg;
 	c.ns_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;

@@ -12,15 +12,17 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "isolation/linux/cgroup.h"
+#include "isolation/linux/walls.h"
 
 #define FILE_MAX 8192
+#define NOBODY 65534
 
 struct pidmap {
 	int32_t host, inside;
 };
 
 struct scan {
+	uint32_t first, ids; /* of the pot's user namespace, or 0 */
 	struct pidmap *v;
 	size_t n, cap;
 	struct err *e;
@@ -220,6 +222,8 @@ task_fill(const struct scan *s, const struct pidmap *m, struct iso_task *t)
 	    (uid = status_value(text, "Uid")) == NULL)
 		return false;
 	t->uid = (uint32_t)strtoul(uid, NULL, 10);
+	if (s->ids != 0)
+		t->uid = t->uid - s->first < s->ids ? t->uid - s->first : NOBODY;
 	n = read_pid_file(m->host, "cmdline", text, sizeof(text));
 	while (n > 0 && text[n - 1] == '\0')
 		n--;
@@ -240,7 +244,10 @@ iso_tasks(const struct iso_ref *ref, iso_task_fn *fn, void *arg, struct err *e)
 
 	if (!proc_id_alive(&ref->init))
 		return err_set(e, E_STATE, "the pot has ended");
-	r = ref->cgroup != NULL && ref->cgroup[0] != '\0' ? scan_cgroup(&s, ref) : scan_namespace(&s, ref);
+	r = walls_ids(&ref->init, &s.first, &s.ids, e);
+	if (r == 0)
+		r = ref->cgroup != NULL && ref->cgroup[0] != '\0' ? scan_cgroup(&s, ref)
+								  : scan_namespace(&s, ref);
 	for (size_t i = 0; r == 0 && i < s.n; i++) {
 		if (task_fill(&s, &s.v[i], &t))
 			r = fn(arg, &t);

@@ -15,9 +15,9 @@
 
 struct init {
 	char *const *argv, *const *envp;
-	bool persistent, direct;
+	bool persistent, direct, filtered;
 	char *forget; /* the arguments, from the mode on */
-	const char *uid, *gid, *groups, *workdir;
+	const char *uid, *gid, *groups, *workdir, *caps;
 	int main; /* pid of the command; 0 when it has ended */
 };
 
@@ -83,10 +83,60 @@ init_identity(const struct init *in)
 	return become_user((unsigned)uid, (unsigned)gid, groups, (unsigned long)n);
 }
 
+/* Of root what the pot has, of another user none; what the bounding set lacks is gone already. */
+static int
+init_caps(const struct init *in)
+{
+	uint64_t caps;
+
+	if (text_is(in->caps, "-"))
+		return 0;
+	if (!text_number(in->caps, &caps))
+		return -EINVAL;
+	return become_caps(text_is(in->uid, "0") ? caps : 0);
+}
+
+/* The command's own filter. */
+static int
+init_filter(void)
+{
+	char prog[INIT_FILTER_MAX];
+	long n, len = 0;
+
+	while ((n = raw(__NR_read, INIT_FD_FILTER, prog + len, sizeof(prog) - (size_t)len)) > 0)
+		len += n;
+	return n < 0 ? (int)n : become_filtered(prog, (unsigned long)len);
+}
+
+/*
+ * Identity and capabilities. A filter without no_new_privs needs a capability
+ * that the command may not have; then it must allow what follows here.
+ */
+static int
+init_lower(const struct init *in, bool humble, uint32_t *step)
+{
+	int r = 0;
+
+	if (in->filtered && !humble) {
+		*step = SHIM_STEP_FILTER;
+		r = init_filter();
+	}
+	if (r == 0) {
+		*step = SHIM_STEP_USER;
+		r = init_identity(in);
+	}
+	if (r == 0) {
+		*step = SHIM_STEP_CAPS;
+		r = init_caps(in);
+	}
+	return r;
+}
+
 /* Becomes the command; returns only by ending the process. */
 static __attribute__((noinline)) _Noreturn void
 init_become(const struct init *in)
 {
+	bool humble = raw(__NR_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 	uint32_t step = SHIM_STEP_WORKDIR;
 	const char *what = in->workdir;
 	int r, dir;
@@ -94,19 +144,25 @@ init_become(const struct init *in)
 	raw(__NR_setsid);
 	raw(__NR_fcntl, INIT_FD_STATUS, F_SETFD, FD_CLOEXEC);
 	raw(__NR_fcntl, INIT_FD_RESULT, F_SETFD, FD_CLOEXEC);
+	if (in->filtered)
+		raw(__NR_fcntl, INIT_FD_FILTER, F_SETFD, FD_CLOEXEC);
 	raw(__NR_umask, 022);
 	/* As root first; a directory that only the user may enter (root squashed) as the user. */
 	dir = become_chdir(in->workdir);
 	r = dir == -EACCES ? 0 : dir;
 	if (r == 0) {
-		step = SHIM_STEP_USER;
 		what = in->uid;
-		r = init_identity(in);
+		r = init_lower(in, humble, &step);
 	}
 	if (r == 0 && dir != 0) {
 		step = SHIM_STEP_WORKDIR;
 		what = in->workdir;
 		r = become_chdir(in->workdir);
+	}
+	if (r == 0 && in->filtered && humble) {
+		step = SHIM_STEP_FILTER;
+		what = "";
+		r = init_filter();
 	}
 	if (r == 0) {
 		step = SHIM_STEP_EXEC;
@@ -153,6 +209,11 @@ init_start(struct init *in)
 	}
 	in->main = (int)pid;
 	raw(__NR_close_range, 0, 2, 0);
+	if (in->filtered)
+		raw(__NR_close, INIT_FD_FILTER);
+	/* What it still needs is to pass signals on to whoever the command has become. */
+	if (!text_is(in->caps, "-"))
+		become_caps(1ull << CAP_KILL);
 	init_forget(in);
 	init_tell(INIT_EXECUTED, 0);
 	init_report(0, SHIM_STEP_EXEC, "");
@@ -201,21 +262,33 @@ shim_init(char **argv, char **envp)
 {
 	const unsigned long all = ~0ul;
 	size_t nflags = text_len(argv[2]);
-	struct init in = { .argv = argv + 8,
+	struct init in = { .argv = argv + 9,
 		.envp = envp,
 		.persistent = memchr(argv[2], INIT_FLAG_PERSISTENT, nflags) != NULL,
 		.direct = memchr(argv[2], INIT_FLAG_DIRECT, nflags) != NULL,
+		.filtered = memchr(argv[2], INIT_FLAG_FILTER, nflags) != NULL,
 		.forget = argv[1],
 		.uid = argv[3],
 		.gid = argv[4],
 		.groups = argv[5],
-		.workdir = argv[6] };
+		.workdir = argv[6],
+		.caps = argv[7] };
+	uint64_t caps;
 	char byte;
 
 	raw(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, 0, sizeof(all));
-	if (!text_is(argv[7], "--") || argv[8] == NULL)
+	if (!text_is(argv[8], "--") || argv[9] == NULL)
 		raw_exit(2);
 	shim_title(argv, "pot-init");
+	/* While the caller is busy with the network and the state. Nobody in the pot may trace PID 1
+	   or look at what it has: it is not held by the walls as the command is. */
+	if (!text_is(in.caps, "-") &&
+	    (raw(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || !text_number(in.caps, &caps) ||
+		become_bound(caps) < 0)) {
+		init_tell(INIT_FAILED, 0);
+		init_report(EPERM, SHIM_STEP_CAPS, "");
+		raw_exit(127);
+	}
 	if (raw(__NR_read, INIT_FD_GATE, &byte, 1) != 1)
 		raw_exit(0);
 	raw(__NR_close, INIT_FD_GATE);

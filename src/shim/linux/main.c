@@ -27,7 +27,7 @@ shim_start(long *stack)
 	long argc = stack[0];
 	char **argv = (char **)(stack + 1);
 
-	if (argc >= 8 && text_is(argv[1], "init"))
+	if (argc >= 9 && text_is(argv[1], "init"))
 		shim_init(argv, argv + argc + 1);
 	if (argc >= 8 && text_is(argv[1], "run"))
 		shim_run(argv);

@@ -310,8 +310,8 @@ mounts_given(void **state)
 	m[0] = (struct iso_mount){ iso_bind(AT_FDCWD, dir, true, false, &p->e), "/data/deep", true };
 	m[1] =
 	    (struct iso_mount){ iso_bind(AT_FDCWD, "/etc/passwd", false, false, &p->e), "/etc/file", false };
-	m[2] = (struct iso_mount){ iso_tmpfs(1 << 20, 01777, &p->e), "/tmp", true };
-	m[3] = (struct iso_mount){ iso_tmpfs(0, 0700, &p->e), "/tmp/inner", true };
+	m[2] = (struct iso_mount){ iso_tmpfs(1 << 20, 01777, 0, &p->e), "/tmp", true };
+	m[3] = (struct iso_mount){ iso_tmpfs(0, 0700, 0, &p->e), "/tmp/inner", true };
 	p->spec.mounts = m;
 	p->spec.nmounts = 4;
 	assert_int_equal(pot_run(p,
@@ -335,7 +335,7 @@ mount_while_running(void **state)
 	struct iso_exec_spec s = { 0 };
 	char text[4096], *before = strdup(host_mounts());
 	struct iso_ref ref = idle(p);
-	struct iso_mount m = { iso_tmpfs(1 << 20, 0755, &p->e), "/mnt/a", true };
+	struct iso_mount m = { iso_tmpfs(1 << 20, 0755, 0, &p->e), "/mnt/a", true };
 	struct iso_mount file = { iso_bind(AT_FDCWD, "/etc/passwd", true, false, &p->e), "/mnt/file", false };
 
 	assert_done(iso_mount_into(&ref, &m, &p->e), p);
@@ -372,7 +372,7 @@ hostile_roots(void **state)
 	struct pot *p = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct iso_mount m = { iso_tmpfs(1 << 20, 0755, &p->e), "/data", true };
+		struct iso_mount m = { iso_tmpfs(1 << 20, 0755, 0, &p->e), "/data", true };
 		char *before = strdup(host_mounts()), cmd[128];
 
 		root_link(p, cases[i].link, cases[i].to);

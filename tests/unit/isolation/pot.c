@@ -96,6 +96,7 @@ pot_setup(void **state)
 		.envp = p->envp,
 		.io = ISO_IO_LOG,
 		.own_net = true,
+		.walls = { .caps = POT_CAPS },
 		.shim_path = getenv("POT_SHIM"),
 		.run_id = 42,
 		.state_fd = p->state_fd,
@@ -160,6 +161,8 @@ pot_spawn(struct pot *p)
 	fd_close(take_fd(p->root_fd));
 	p->root_fd = iso_bind(AT_FDCWD, path, false, false, &p->e);
 	assert_done(p->root_fd, p);
+	if (p->spec.walls.ids != 0)
+		assert_done(iso_idmap(p->root_fd, p->spec.walls.userns_fd, false, &p->e), p);
 	p->spec.root_fd = p->root_fd;
 	return iso_spawn(&p->spec, &p->child, &p->e);
 }

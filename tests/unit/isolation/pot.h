@@ -14,6 +14,9 @@
 #include "isolation/isolation.h"
 #include "model/shimproto.h"
 
+/* chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service sys_chroot setfcap */
+#define POT_CAPS UINT64_C(0x800405fb)
+
 struct pot {
 	char dir[64]; /* root/, log/, state, cleaned */
 	int state_fd, log_fd, root_fd;
