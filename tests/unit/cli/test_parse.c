@@ -58,9 +58,15 @@ static const struct opt set_opts[] = {
 static const struct cmd cmd_set = {
 	.name = "set", .args = "[VALUE]", .max = 1, .pot = POT_ONE, .opts = set_opts
 };
+static const struct opt watch_opts[] = {
+	{ "once", 0, NULL, 0, "" },
+	OPT_END,
+};
+static const struct cmd cmd_watch = { .name = "watch", .args = "", .pot = POT_ANY, .opts = watch_opts };
 static const struct cmd cmd_secret = { .name = "_secret", .args = "", .flags = CMD_HIDDEN };
 
-static const struct cmd *const table[] = { &cmd_start, &cmd_exec, &cmd_list, &cmd_set, &cmd_secret, NULL };
+static const struct cmd *const table[] = { &cmd_start, &cmd_exec, &cmd_list, &cmd_set, &cmd_watch,
+	&cmd_secret, NULL };
 
 struct fixture {
 	struct args a;
@@ -136,6 +142,26 @@ finds_the_pot(void **state)
 	good(&f, "start a -p b c --pot=d");
 	assert_string_equal(joined(f.a.pots), "b,d,a,c");
 	args_fini(&f.a);
+}
+
+static void
+takes_any_pots(void **state)
+{
+	struct fixture f;
+
+	good(&f, "watch");
+	assert_int_equal(f.a.npots, 0);
+	assert_null(f.a.pots[0]);
+	args_fini(&f.a);
+	good(&f, "watch --once web db");
+	assert_string_equal(joined(f.a.pots), "web,db");
+	args_fini(&f.a);
+	good(&f, "watch -p web db --once");
+	assert_string_equal(joined(f.a.pots), "web,db");
+	assert_int_equal(f.a.nrest, 0);
+	args_fini(&f.a);
+	bad("watch web %", "name of the pot is empty", "pot help watch");
+	bad("watch -p", "option '-p' needs NAME", "pot help watch");
 }
 
 static void
@@ -345,6 +371,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_pot),
+		cmocka_unit_test(takes_any_pots),
 		cmocka_unit_test(reads_options),
 		cmocka_unit_test(takes_global_options_anywhere),
 		cmocka_unit_test(leaves_a_command_alone),
