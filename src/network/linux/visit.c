@@ -5,11 +5,14 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <linux/netlink.h>
 
 #include "base/linux/rawsys.h"
 #include "network/linux/visit.h"
+
+#define QUARTER 250000000 /* ns */
 
 int
 visit_netns(void *arg)
@@ -56,6 +59,27 @@ keep_fds(int a, int b, int c)
 	raw(__NR_close_range, from, ~0u, 0);
 }
 
+/*
+ * While the kernel closes a netfilter socket it lets nobody change rules, for a grace period if elements were
+ * removed of late (nft_rcv_nl_event): short runs in a row would wait for each other's sockets. Those that are
+ * closed at the same moment wait once, so all are at the next quarter of a second.
+ */
+static void
+close_together(void)
+{
+	struct timespec t;
+
+	raw(__NR_chdir, "/");
+	if (raw(__NR_clock_gettime, CLOCK_MONOTONIC, &t) != 0)
+		return;
+	t.tv_nsec = (t.tv_nsec / QUARTER + 1) * QUARTER;
+	if (t.tv_nsec >= 4 * QUARTER) {
+		t.tv_sec++;
+		t.tv_nsec = 0;
+	}
+	raw(__NR_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, 0);
+}
+
 int
 visit_remain(void *arg)
 {
@@ -73,5 +97,6 @@ visit_remain(void *arg)
 	if (l->len > 0)
 		raw(__NR_sendto, l->send_fd, l->msg, l->len, 0, 0, 0);
 	raw(__NR_read, l->released, &c, 1);
+	close_together();
 	raw_exit(0);
 }
