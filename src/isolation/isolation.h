@@ -165,6 +165,8 @@ struct iso_exec_spec {
 	int fds[3];
 	const void *seccomp; /* as in iso_spec: that of the running pot */
 	size_t seccomp_len;
+	const struct iso_rlimit *rlimits;
+	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
 };
 /* *pid is a child of the caller. E_NOCMD, E_NOEXEC, E_STATE when the pot has just ended. */
 int iso_exec(

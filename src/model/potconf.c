@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "model/limits.h"
 #include "model/name.h"
 #include "model/port.h"
 #include "model/potconf_impl.h"
@@ -221,9 +222,18 @@ static int
 check_value(const char *key, const char *value, struct err *e)
 {
 	const struct known *k = find_known(key);
+	const struct limits_row *limit = limits_find_key(key);
 	const struct attr *a = find_attr(key);
 	int r;
 
+	if (limit != NULL) {
+		struct limits *scratch = calloc(1, sizeof(*scratch));
+
+		r = scratch == NULL ? err_nomem(e) : limit->parse(scratch, value, e);
+		free(scratch);
+		if (r < 0)
+			return err_wrap(e, "%s", key);
+	}
 	if (k != NULL && (r = k->check(value, e)) < 0) {
 		err_wrap(e, "%s", key);
 		return r;
@@ -245,7 +255,10 @@ static bool
 may_repeat(const char *key)
 {
 	const struct known *k = find_known(key);
+	const struct limits_row *limit = limits_find_key(key);
 
+	if (limit != NULL)
+		return limit->repeated;
 	return k != NULL ? k->repeated : find_attr(key) == NULL;
 }
 

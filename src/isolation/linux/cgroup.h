@@ -68,6 +68,13 @@ int cg_each(int dirfd, int (*fn)(void *, pid_t), void *arg, struct err *) MUST_C
 int cg_read(int dirfd, const char *file, struct buf *, struct err *) MUST_CHECK;
 int cg_write(int dirfd, const char *file, const char *text, struct err *) MUST_CHECK;
 
+/* limits.c: as the iso_… without trees. */
+int cg_limit(const struct cg_trees *, const char *cgroup, const struct iso_limits *have,
+    const struct iso_limits *want, struct err *) MUST_CHECK;
+int cg_used(
+    const struct cg_trees *, const char *cgroup, uint64_t *memory, uint64_t *pids, struct err *) MUST_CHECK;
+int cg_oom_kills(const struct cg_trees *, const char *cgroup, uint64_t *kills, struct err *) MUST_CHECK;
+
 /* For a process that is to be made in the groups: directory of the v2 one, open task lists of the v1 ones. */
 struct cg_enter {
 	int dir; /* or -1 */

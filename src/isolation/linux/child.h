@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <linux/sched.h>
 
+#include "isolation/linux/rlimits.h"
 #include "isolation/linux/walls.h"
 #include "model/shimproto.h"
 
@@ -52,6 +53,7 @@
 	X(JOIN,       "cannot join the pot's namespaces")           \
 	X(USER,       "cannot become the user")                     \
 	X(TTY,        "cannot take the terminal")                   \
+	X(RLIMIT,     "cannot set the limits of the command")       \
 	X(UMOUNT,     "cannot unmount")
 /* clang-format on */
 enum iso_step {
@@ -104,6 +106,7 @@ struct exec_ctx {
 	const struct wall_facts *walls;
 	int pidfd;
 	struct cg_enter cg;
+	struct rlimits limits;
 	int fds[3];
 	char *stack_final;
 	volatile int pid;
@@ -113,7 +116,7 @@ struct exec_ctx {
 /* A mount into a running pot, or out of it. */
 struct join_mount {
 	int pidfd;
-	bool userns; /* the pot has one */
+	bool userns;                   /* the pot has one */
 	const struct iso_mount *mount; /* or NULL: unmount target */
 	const char *target;
 	struct child_fail fail;

@@ -149,6 +149,9 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 		return r;
 	if (walls.userns && s->user.uid >= walls.ids)
 		return no_such_id(s->user.uid, walls.ids, e);
+	r = rlimits_get(&x.limits, s->rlimits, s->nrlimits, e);
+	if (r < 0)
+		return r;
 	r = cg_enter(ref->cgroup, &cg, e);
 	if (r == -E_NOENT)
 		return err_set(e, E_STATE, "the pot has ended");

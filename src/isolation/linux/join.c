@@ -102,6 +102,19 @@ exec_final(void *arg)
 	return 127;
 }
 
+/* While this process has the host's rights; the final one inherits them. */
+static long
+middle_limits(const struct rlimits *l)
+{
+	for (unsigned i = 0; i < RLIMITS_COUNT; i++) {
+		long r = raw(__NR_prlimit64, 0, l->v[i].resource, l->v[i].value, 0);
+
+		if (r < 0 && l->v[i].asked)
+			return r;
+	}
+	return 0;
+}
+
 /* Enters the namespaces and makes the final process. */
 int
 child_exec_middle(void *arg)
@@ -122,6 +135,9 @@ child_exec_middle(void *arg)
 	r = child_enter(&x->cg);
 	if (r < 0)
 		return child_failed(&x->fail, STEP_CGROUP, r, "");
+	r = middle_limits(&x->limits);
+	if (r < 0)
+		return child_failed(&x->fail, STEP_RLIMIT, r, "");
 	/* This process was made in the v2 group: from inside of the pot nobody may enter it. */
 	r = raw(__NR_setns, x->pidfd, EXEC_NS | (x->walls->userns ? CLONE_NEWUSER : 0));
 	if (r < 0)

@@ -314,6 +314,7 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
 	AUTO_FINI(walls) struct walls walls = WALLS_INIT;
 	struct spawn_ctx c = { .spec = spec };
+	struct rlimits limits;
 	int r;
 
 	*out = (struct iso_child)ISO_CHILD_INIT;
@@ -322,7 +323,8 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (devnull < 0)
 		return err_sys(e, "cannot open \"/dev/null\"");
-	if ((r = exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p, spec, e)) < 0 ||
+	if ((r = rlimits_get(&limits, spec->rlimits, spec->nrlimits, e)) < 0 ||
+	    (r = exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p, spec, e)) < 0 ||
 	    (r = shim_args(&shim, spec, e)) < 0 || (r = init_args(&init, spec, e)) < 0 ||
 	    (r = cg_enter(spec->cgroup, &cg, e)) < 0 || (r = filter_put(&p, &spec->walls, e)) < 0 ||
 	    (r = root_prepare(spec, e)) < 0 || (r = walls_make(&walls, spec, e)) < 0)
@@ -339,7 +341,11 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	c.init.envp = spec->envp;
 	c.pid_arg = shim.v[2];
 	fill_fds(&c, &p, devnull);
-	return spawn_with_stacks(&c, &p, out, e);
+	r = spawn_with_stacks(&c, &p, out, e);
+	/* From outside, where the right to raise them is; PID 1 waits at its gate. */
+	if (r == 0 && (r = rlimits_set(out->init.pid, &limits, e)) < 0)
+		iso_abort(out);
+	return r;
 }
 
 /* Writes the byte; a PID 1 that died meanwhile must not send SIGPIPE to the program above us. */
