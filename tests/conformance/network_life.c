@@ -372,6 +372,20 @@ doctor(struct lab *t)
 	DO(net_check(t->n, finding, &f, &t->e));
 	OK(f.warn == 1 && strstr(f.remedy, "iptables -I DOCKER-USER") != NULL);
 	OK(lab_sh(0, "nft delete table ip filter"));
+	/* Nor do the old tables hide it, where the kernel has them. */
+	if (lab_sh(0, "iptables-legacy -P FORWARD DROP && ip6tables-legacy -P FORWARD DROP")) {
+		f = (struct findings){ 0 };
+		DO(net_check(t->n, finding, &f, &t->e));
+		OK(f.warn == 2 && strstr(f.remedy, "ip6tables-legacy -I FORWARD") != NULL);
+		OK(lab_sh(0, "ip6tables-legacy -P FORWARD ACCEPT"));
+		DO(net_check(t->n, finding, &f, &t->e));
+		OK(f.warn == 3 && strstr(f.remedy, "iptables-legacy -I FORWARD") == f.remedy);
+		lab_ask(t->lan, PORT_TCP, LAN_HOST4, 8080, f.text);
+		OK(f.text[0] == '\0');
+		OK(lab_sh(0, "%s", f.remedy));
+		SEES(LAN_PEER4, t->lan, LAN_HOST4, 8080);
+		OK(lab_sh(0, "iptables-legacy -F && iptables-legacy -P FORWARD ACCEPT"));
+	}
 	OK(lab_sh(0, "sysctl -qw net.ipv4.ip_forward=0"));
 	f = (struct findings){ 0 };
 	DO(net_check(t->n, finding, &f, &t->e));

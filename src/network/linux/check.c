@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <linux/netfilter.h>
 
+#include "network/linux/legacy.h"
 #include "network/linux/os.h"
 
 struct check {
@@ -21,6 +23,7 @@ struct check {
 	/* of others */
 	bool docker, ufw, firewalld;
 	struct nft_chain drops; /* the first that drops by policy; name "" none */
+	bool legacy;            /* so does one of the old iptables */
 };
 
 enum { FINE, WARN, BAD };
@@ -172,6 +175,22 @@ explain_drop(struct check *c)
 	return say(c, WARN, "firewall", text, remedy);
 }
 
+/* What the old tables drop, nftables does not show. */
+static int
+check_legacy(struct check *c, int family, const char *program)
+{
+	char text[160], remedy[256];
+
+	if (!legacy_drops(family))
+		return 0;
+	c->legacy = true;
+	snprintf(
+	    text, sizeof(text), "the chain FORWARD of %s drops what is forwarded to and from pots", program);
+	snprintf(remedy, sizeof(remedy), "%s -I FORWARD -i %s+ -j ACCEPT; %s -I FORWARD -o %s+ -j ACCEPT",
+	    program, c->prefix, program, c->prefix);
+	return say(c, WARN, "firewall", text, remedy);
+}
+
 static int
 check_others(struct check *c, struct err *e)
 {
@@ -180,6 +199,10 @@ check_others(struct check *c, struct err *e)
 
 	if (rc == 0 && c->drops.name[0] != '\0')
 		rc = explain_drop(c);
+	if (rc == 0 && c->any4)
+		rc = check_legacy(c, AF_INET, "iptables-legacy");
+	if (rc == 0 && c->any6)
+		rc = check_legacy(c, AF_INET6, "ip6tables-legacy");
 	/* It rejects by a last rule, not by policy. */
 	if (rc == 0 && c->firewalld) {
 		snprintf(remedy, sizeof(remedy),
@@ -190,7 +213,7 @@ check_others(struct check *c, struct err *e)
 		    "accepts it",
 		    remedy);
 	}
-	if (rc == 0 && c->drops.name[0] == '\0' && !c->firewalld)
+	if (rc == 0 && c->drops.name[0] == '\0' && !c->legacy && !c->firewalld)
 		rc = say(c, FINE, "firewall", "nobody drops forwarded packets by policy", "");
 	return rc;
 }
