@@ -319,7 +319,8 @@ compare_rules(const void *va, const void *vb)
 static enum sec_result
 make_arch(struct maker *m, struct sec_arch *a, uint32_t otherwise, struct place *entry)
 {
-	qsort(a->rules, a->nrules, sizeof(*a->rules), compare_rules);
+	if (a->nrules > 0)
+		qsort(a->rules, a->nrules, sizeof(*a->rules), compare_rules);
 	m->runs = malloc((2 * a->nrules + 3) * sizeof(*m->runs));
 	m->nruns = 0;
 	m->wide = a->wide;
