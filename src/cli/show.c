@@ -1,4 +1,6 @@
 /* pot show: what pots use now. */
+#include <string.h>
+
 #include "cli/cli.h"
 
 struct look {
@@ -18,12 +20,34 @@ name_each(void *arg, const struct pot_summary *s)
 	return 0;
 }
 
-/* Its interfaces are gone afterwards. */
+/* What the running ones use, in order of names; without their interfaces. */
+struct usage {
+	struct pot_stats *v;
+	size_t n, cap;
+};
+
 static int
 take_stats(void *arg, const struct pot_stats *s)
 {
-	*(struct pot_stats *)arg = *s;
+	struct usage *u = arg;
+
+	if (u->n == u->cap) {
+		size_t cap = u->cap == 0 ? 16 : u->cap * 2;
+		struct pot_stats *v = reallocarray(u->v, cap, sizeof(*v));
+
+		if (v == NULL)
+			return -E_NOMEM;
+		u->v = v;
+		u->cap = cap;
+	}
+	u->v[u->n++] = *s;
 	return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pot_stats *)a)->name, ((const struct pot_stats *)b)->name);
 }
 
 static json_t *
@@ -62,24 +86,26 @@ row_table(struct table *t, const struct pot_info *in, const struct pot_stats *s)
 }
 
 static int
-show_one(struct cli *cli, const char *name, bool must, struct table *t, json_t *list, struct err *e)
+show_one(struct cli *cli, const struct usage *u, const char *name, bool must, struct table *t, json_t *list,
+    struct err *e)
 {
+	const struct pot_stats *s,
+	    none = { .cpu_ns = POT_UNKNOWN, .memory = POT_UNKNOWN, .pids = POT_UNKNOWN };
 	struct pot_info *in = NULL;
-	struct pot_stats s = { .cpu_ns = POT_UNKNOWN, .memory = POT_UNKNOWN, .pids = POT_UNKNOWN };
-	const char *const names[] = { name, NULL };
+	struct pot_stats key;
 	int rc = pot_info(cli->ctx, name, POT_INFO_SIZES, &in, e);
 
 	/* A pot of the list may be gone by now; one that was named must be there. */
 	if (rc != 0)
 		return rc == -E_NOENT && !must ? 0 : rc;
-	if (in->summary.pid > 0)
-		rc = pot_stats(cli->ctx, names, POT_STATS_RUNNING, take_stats, &s, e);
-	if (rc == 0 && cli->json)
-		json_array_append_new(list, row_json(in, &s));
-	else if (rc == 0)
-		row_table(t, in, &s);
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	s = in->summary.pid > 0 && u->n > 0 ? bsearch(&key, u->v, u->n, sizeof(*u->v), by_name) : NULL;
+	if (cli->json)
+		json_array_append_new(list, row_json(in, s != NULL ? s : &none));
+	else
+		row_table(t, in, s != NULL ? s : &none);
 	pot_info_free(in);
-	return rc;
+	return 0;
 }
 
 static int
@@ -87,15 +113,20 @@ show_names(struct cli *cli, const struct strv *names, bool must, struct err *e)
 {
 	AUTO_FINI(table) struct table t;
 	json_t *list = cli->json ? json_array() : NULL;
+	const char *const one[] = { must ? names->v[0] : NULL, NULL };
+	struct usage u = { NULL, 0, 0 };
 	int rc = 0;
 
+	if (!cli->quiet || cli->json)
+		rc = pot_stats(cli->ctx, must ? one : NULL, POT_STATS_RUNNING, take_stats, &u, e);
 	table_init(&t, "NAME STATE -PIDS -MEMORY -CPU -OWN -SHARED");
 	for (size_t i = 0; i < names->n && rc == 0; i++) {
 		if (cli->quiet && !cli->json)
 			puts(names->v[i]);
 		else
-			rc = show_one(cli, names->v[i], must, &t, list, e);
+			rc = show_one(cli, &u, names->v[i], must, &t, list, e);
 	}
+	free(u.v);
 	if (rc == 0 && cli->json)
 		return js_print(list, e);
 	if (list != NULL)

@@ -17,6 +17,7 @@
 struct look {
 	struct eng *g;
 	struct net_counters *links; /* NULL until the first pot that has any */
+	bool single;                /* only one pot is asked */
 	pot_stats_fn *fn;
 	void *arg;
 };
@@ -65,7 +66,7 @@ add_network(struct look *l, const struct state_rec *r, struct answer *a, struct 
 	if (!network_is_bridged(r->network))
 		return 0;
 	if (l->links == NULL)
-		rc = net_counters_read(&l->links, e);
+		rc = net_counters_read(&l->links, l->single ? r->id : NULL, e);
 	return rc < 0 ? rc : net_counters_of(l->links, r->id, add_interface, a);
 }
 
@@ -157,7 +158,9 @@ must_run(struct look *l, const char *name, struct err *e)
 int
 eng_stats(struct eng *g, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg, struct err *e)
 {
-	struct look l = { .g = g, .fn = fn, .arg = arg };
+	struct look l = {
+		.g = g, .single = names != NULL && names[0] != NULL && names[1] == NULL, .fn = fn, .arg = arg
+	};
 	int rc = g->meter == NULL ? iso_meter_open(&g->meter, e) : 0;
 
 	if (rc == 0 && names == NULL)

@@ -146,9 +146,10 @@ struct net_stats {
 };
 typedef int net_stats_fn(void *arg, const struct net_stats *);
 int net_stats(struct net *, int32_t pid, net_stats_fn *, void *arg, struct err *) MUST_CHECK;
-/* The same for very many pots on bridges: one look at the host, then each pot's interfaces by its id. */
+/* The same for very many pots on bridges: one look at the host, then each pot's interfaces by its id.
+   id: only of this pot; NULL all. */
 struct net_counters;
-int net_counters_read(struct net_counters **, struct err *) MUST_CHECK;
+int net_counters_read(struct net_counters **, const char *id, struct err *) MUST_CHECK;
 /* What fn says when it is not 0; a pot without links there has none. */
 int net_counters_of(const struct net_counters *, const char *id, net_stats_fn *, void *arg) MUST_CHECK;
 void net_counters_free(struct net_counters *);

@@ -102,7 +102,7 @@ struct net_counters {
 };
 
 int
-net_counters_read(struct net_counters **out, struct err *e)
+net_counters_read(struct net_counters **out, const char *id, struct err *e)
 {
 	*out = calloc(1, sizeof(**out));
 	return *out != NULL ? 0 : err_nomem(e);

@@ -3,6 +3,7 @@
  * the pot's end counts, mirrored, and its name follows from the pot's id: one dump
  * of the host's links is enough, and no pot's namespace is entered.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,23 +83,47 @@ by_host(const void *a, const void *b)
 	return strcmp(((const struct link_counters *)a)->host, ((const struct link_counters *)b)->host);
 }
 
+static void
+ask_all(struct nl_batch *b)
+{
+	const struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
+	size_t info;
+
+	nl_begin(b, RTM_GETLINK, NLM_F_DUMP, &head, sizeof(head), "cannot read the links' counters", 0);
+	info = nl_nest(b, IFLA_LINKINFO);
+	nl_put_str(b, IFLA_INFO_KIND, "veth");
+	nl_nest_end(b, info);
+}
+
+/* Every link that it can have, in one send: how many it has nobody here knows. */
+static void
+ask_one(struct nl_batch *b, const char *id)
+{
+	const struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
+	char name[NET_IFNAME];
+
+	for (unsigned slot = 0; slot < NET_BRIDGES_MAX; slot++) {
+		net_name_veth(id, slot, name);
+		nl_begin(b, RTM_GETLINK, 0, &head, sizeof(head), "cannot read a link's counters", ENODEV);
+		nl_put_str(b, IFLA_IFNAME, name);
+	}
+}
+
 int
-net_counters_read(struct net_counters **out, struct err *e)
+net_counters_read(struct net_counters **out, const char *id, struct err *e)
 {
 	AUTO_FINI(nl_sock) struct nl_sock s = NL_SOCK_INIT;
 	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
-	struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
 	struct net_counters *c = calloc(1, sizeof(*c));
-	size_t info;
 	int rc;
 
 	if (c == NULL)
 		return err_nomem(e);
 	rc = nl_open(&s, NETLINK_ROUTE, e);
-	nl_begin(&b, RTM_GETLINK, NLM_F_DUMP, &head, sizeof(head), "cannot read the links' counters", 0);
-	info = nl_nest(&b, IFLA_LINKINFO);
-	nl_put_str(&b, IFLA_INFO_KIND, "veth");
-	nl_nest_end(&b, info);
+	if (id != NULL)
+		ask_one(&b, id);
+	else
+		ask_all(&b);
 	if (rc == 0)
 		rc = nl_talk(&s, &b, got_link, c, NULL, e);
 	if (rc < 0) {
