@@ -71,7 +71,8 @@ struct exchange {
 	const void *body; /* borrowed */
 	int body_fd;
 	uint64_t body_offset, body_size;
-	bool once; /* not to be sent again after a failure: the caller asks how far it got */
+	bool once;        /* not to be sent again after a failure: the caller asks how far it got */
+	int64_t delay_ms; /* before the first time; forgotten by it */
 
 	/* The answer. */
 	int status;
@@ -107,6 +108,8 @@ int exchange_location(const struct exchange *, struct buf *url, struct err *) MU
 
 /* Failures come through done as well. May be called again after the end. */
 void exchange_start(struct exchange *);
+/* How long to wait before the attempt'th (from 1) try of something like it, -1: no use in trying. */
+int64_t exchange_retry_delay(const struct exchange *, unsigned attempt);
 /* Starts it and turns the engine until it is over. */
 int exchange_run(struct exchange *, struct err *) MUST_CHECK;
 

@@ -373,10 +373,9 @@ add_credentials(struct exchange *x, struct err *e)
 static int
 try_send(struct exchange *x, int64_t delay_ms, struct err *e)
 {
-	struct http_request r = { .method = x->method,
-		.insecure = x->client->insecure,
-		.ca_file = x->client->ca_file,
-		.delay_ms = delay_ms };
+	struct http_request r = {
+		.insecure = x->client->insecure, .ca_file = x->client->ca_file, .delay_ms = delay_ms
+	};
 	int rc;
 
 	if (x->ops.prepare != NULL) {
@@ -393,6 +392,7 @@ try_send(struct exchange *x, int64_t delay_ms, struct err *e)
 		return rc;
 	if ((rc = strv_check(&x->headers, "headers", e)) < 0 || (rc = strv_check(&x->sent, "headers", e)) < 0)
 		return rc;
+	r.method = x->method;
 	r.url = buf_cstr(&x->target);
 	r.headers = strv_argv(&x->sent);
 	r.body = x->body;
@@ -428,7 +428,13 @@ exchange_start(struct exchange *x)
 	if (x->call == NULL && (rc = http_call_new(&x->call, x->client->http, &sink, &e)) < 0)
 		exchange_end(x, rc, &e);
 	else
-		exchange_send(x, 0);
+		exchange_send(x, take(x->delay_ms, 0));
+}
+
+int64_t
+exchange_retry_delay(const struct exchange *x, unsigned attempt)
+{
+	return x->call != NULL ? client_retry_delay(x->call, x->status == 0 ? x->rc : 0, attempt) : -1;
 }
 
 int

@@ -1,0 +1,26 @@
+/* An image of this node to a registry: its blobs, then its manifests, at last the tag. */
+#ifndef IMAGE_PUSH_H
+#define IMAGE_PUSH_H
+
+#include "image/remote.h"
+#include "image/store.h"
+
+struct img_push_args {
+	struct img_store *store;
+	const struct img_net *net;
+	const struct reference *image; /* on this node */
+	const struct reference *dest;  /* names a registry */
+};
+
+struct img_push_result {
+	char digest[REF_DIGEST_MAX + 1]; /* of what the tag now means there */
+	uint64_t sent;                   /* bytes of blobs */
+	unsigned blobs, blobs_sent, blobs_mounted;
+};
+
+int img_push(const struct img_push_args *, struct img_push_result *, struct err *) MUST_CHECK;
+/* A manifest under a tag or its own digest. */
+int push_manifest(struct remote *, const char *scope, const char *which, const char *media_type,
+    const void *text, size_t len, struct err *) MUST_CHECK;
+
+#endif
