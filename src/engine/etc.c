@@ -80,7 +80,7 @@ through_bridge(struct epot *p, struct buf *text, struct err *e)
 		rc = epot_net_start(p, &spec, e);
 	if (rc == 0)
 		rc = net_resolv(p->eng->net, spec, buf_cstr(text), &out, e);
-	if (rc == 0 && out.len > 0) {
+	if (rc == 0) {
 		buf_reset(text);
 		buf_add(text, out.data, out.len);
 	}

@@ -132,8 +132,8 @@ int net_up(struct net *, const struct net_spec *, int32_t pid, struct err *) MUS
 /* Takes away what net_up made for this pot; may be repeated; works after any crash from id and leases alone.
    Deletions that take the kernel long are not waited for. */
 int net_down(struct net *, const struct net_spec *, struct err *) MUST_CHECK;
-/* Text of a resolv.conf for a pot on its bridge ("" : the host's as it is): a host resolver on 127.0.0.x is reached
-   through the gateway address. */
+/* Text of a resolv.conf for a pot on its bridge, "" for one that shares the host's network: a host resolver on
+   127.0.0.x is reached through the gateway address. */
 int net_resolv(
     struct net *, const struct net_spec *, const char *host_resolv, struct buf *out, struct err *) MUST_CHECK;
 /* The hosts file of a bridge as it is kept current for all its pots: an fd to mount, read-only for the pot. -1 type none. */

@@ -138,6 +138,9 @@ print(const struct resolv *r, struct buf *out, struct err *e)
 		buf_fmt(out, "nameserver %s\n", text);
 	}
 	buf_add(out, r->rest.data, r->rest.len);
+	/* Without a server the C library asks 127.0.0.1: not for long. */
+	if (r->n == 0)
+		buf_str(out, "options timeout:1 attempts:1\n");
 	return buf_check(out, "resolv.conf", e);
 }
 
@@ -153,7 +156,7 @@ resolve(struct net *n, const struct net_spec *s, struct resolv *r, struct buf *o
 	if (rc == 0 && r->n == 0)
 		event_warn(&n->events,
 		    "pot '%s': the host's name server listens on the host only%s: names outside will not "
-		    "resolve",
+		    "resolve (-d custom:FILE names another)",
 		    s->pot, r->local6 ? " (::1)" : "");
 	return rc < 0 ? rc : print(r, out, e);
 }
