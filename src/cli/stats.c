@@ -276,7 +276,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	if (interval != NULL) {
 		rc = text_duration(interval, &ms, "--interval", e);
 		if (rc == 0 && (ms < INTERVAL_MIN_MS || ms > INT32_MAX))
-			rc = args_usage(a, e, "--interval: '%.32s' is not 0.1 seconds or more", interval);
+			rc = err_set(
+			    e, E_INVAL, "--interval: '%.32s' is not between 0.1 s and 24 days", interval);
 		if (rc < 0)
 			return rc;
 	}
