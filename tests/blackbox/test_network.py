@@ -270,6 +270,16 @@ def test_upstream_names(empty_node, box, lan, tmp_path, where):
     onode("destroy", "-F", "a", "b")
 
 
+def test_dig(onode, lan):
+    """A name server in a pot behind a published UDP port, asked by dig from the LAN over both families."""
+    pid, _ = up(onode, "a", "-S", "dual", "--publish", "18053:53/udp")
+    with name_server(pid, "::"):
+        for host, _ in LAN.values():
+            run = subprocess.run(["nsenter", "-t", str(lan), "-n", "dig", "+short", "+tries=1", "+time=20", "-p", "18053",
+                                  f"@{host}", "www.example.org", "AAAA"], capture_output=True, text=True, check=True)
+            assert run.stdout == "2001:db8::80\n"
+
+
 def test_resolver_out_of_reach(onode, tmp_path):
     """A resolver on ::1 cannot be led to, nor one on 127.0.0.1 from a pot with IPv6 only: the start says so."""
     for text, stack in (("nameserver ::1\n", "dual"), ("nameserver 127.0.0.1\n", "ipv6")):
@@ -311,8 +321,10 @@ def test_port_of_another(onode):
     onode.make("a", "sleep 100000", "--publish", "18080:80")
     onode.fails("create", "-p", "b", "-b", "box", "--publish", "18080:80", says=["18080", "'a'"])
     assert "b" not in onode.states()
-    with Server(os.getpid(), 4, "tcp", 18090):
-        onode.fails("create", "-p", "b", "-b", "box", "--publish", "18090:80", says=["18090", str(os.getpid())])
+    for family, kind in ((4, "tcp"), (6, "udp")):
+        with Server(os.getpid(), family, kind, 18090):
+            onode.fails("create", "-p", "b", "-b", "box", "-S", "dual", "--publish", f"18090:80/{kind}",
+                        says=["18090", str(os.getpid())])
     onode("destroy", "a")
     onode.make("b", "sleep 100000", "--publish", "18080:80")
 
@@ -403,14 +415,18 @@ def test_alias(onode, lan):
     assert "192.0.2.50" not in addresses()
     onode("start", "a")
     assert "192.0.2.50" in addresses() and "2001:db8::50" in addresses()
-    with Server(onode.info("a")["pid"], 4, "tcp", 8099, "a", "192.0.2.50"):
-        assert ask(lan, 4, "tcp", "192.0.2.50", 8099) == ("a", "192.0.2.2")
+    for family, address in ((4, "192.0.2.50"), (6, "2001:db8::50")):
+        for kind in KIND:
+            with Server(onode.info("a")["pid"], family, kind, 8099, "a", address):
+                assert ask(lan, family, kind, address, 8099) == ("a", LAN[family][1])
     onode("stop", "-t", "0", "a")
     assert "192.0.2.50" not in addresses() and "2001:db8::50" not in addresses()
     onode("destroy", "a")
     onode.make("b", "sleep 100000", "-N", "alias", "-i", "nosuch0|192.0.2.51/24")
     onode.fails("start", "b", says="nosuch0")
     onode.fails("create", "-p", "c", "-b", "box", "-N", "alias", says="-i")
+    onode.fails("create", "-p", "c", "-b", "box", "-N", "alias", "-i", "averylonginterface|192.0.2.51/24",
+                says="averylonginterface")
 
 
 def test_default(onode):
