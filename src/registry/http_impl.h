@@ -1,0 +1,57 @@
+/* Inside the HTTP layer only: connections, and what a request keeps beside struct req. */
+#ifndef REGISTRY_HTTP_IMPL_H
+#define REGISTRY_HTTP_IMPL_H
+
+#include <sys/types.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <microhttpd.h>
+
+#include "registry/http.h"
+
+struct http_object {
+	struct MHD_Response *response;
+	atomic_uint owners;
+	uint64_t size;
+	bool file;
+};
+
+/*
+ * A connection, on the server's list from accept to close.  deadline: when the
+ * reaper shuts it down (monotonic ms); moved on by what arrives.
+ */
+struct conn {
+	struct conn *prev, *next;
+	int fd;
+	_Atomic int64_t deadline;
+	bool corked; /* by its own thread only */
+	char addr[HTTP_ADDR_LEN];
+};
+
+struct http_server {
+	struct http_params params;
+	struct MHD_Daemon *daemon;
+	int listen_fd;
+	unsigned port;
+	atomic_uint requests; /* begun and not done */
+	/* The reaper, http_reaper.c. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_t reaper;
+	bool stopping, reaping;
+	struct conn *conns;
+	unsigned n_conns;
+};
+
+int reaper_start(struct http_server *, struct err *) MUST_CHECK;
+void reaper_stop(struct http_server *);
+void reaper_add(struct http_server *, struct conn *);
+void reaper_remove(struct http_server *, struct conn *);
+/* The state of a connection for the reaper. */
+void conn_idle(const struct http_server *, struct conn *);
+void conn_receiving(const struct http_server *, struct conn *, const struct req *);
+void conn_working(struct conn *);
+void conn_sending(const struct http_server *, struct conn *, uint64_t length);
+
+#endif

@@ -1,0 +1,19 @@
+/* What each system has its own way of: sockets that gather small writes, memory given back, bcrypt. */
+#ifndef REGISTRY_SOCKET_H
+#define REGISTRY_SOCKET_H
+
+#include <stdbool.h>
+
+/* While on, only full segments leave; off sends what is left. Failure only costs speed. */
+void sock_cork(int fd, bool on);
+
+/* Few arenas and early returns to the system: threads that each once held a large body keep nothing. */
+void memory_settle(void);
+void memory_return(void);
+
+/* crypt(3) for "$2a$", "$2b$", "$2y$": does the password fit the hash? */
+bool bcrypt_check(const char *password, const char *hash);
+/* A new hash of cost 2^cost; false when the system cannot. */
+bool bcrypt_make(const char *password, unsigned cost, char out[static 64]);
+
+#endif
