@@ -318,8 +318,8 @@ struct pot_stats {
 	int64_t clock_ns;                            /* the same on a clock that nobody sets: for rates */
 	uint64_t cpu_ns, cpu_user_ns, cpu_system_ns; /* of all its processors together, since its start */
 	uint64_t cpu_throttled, cpu_throttled_ns;    /* how often and how long its quota held it up */
-	uint64_t memory;       /* bytes charged, without page cache that the kernel drops first */
-	uint64_t memory_limit; /* its own, or all memory of the host when that is less */
+	uint64_t memory;                   /* bytes charged, without page cache that the kernel drops first */
+	uint64_t memory_limit;             /* its own, or all memory of the host when that is less */
 	uint64_t memory_peak, cache, swap; /* peak and cache count all page cache */
 	uint64_t pids, pids_limit;         /* processes and threads */
 	uint64_t read_bytes, written_bytes, reads, writes; /* block devices */
@@ -334,8 +334,8 @@ typedef int pot_stats_fn(void *arg, const struct pot_stats *);
  * All running pots in order of names, or these (NULL-terminated) in order: E_NOENT, E_STATE for one that
  * does not run. One pass over a few small files; no pot is locked or held up. fn: non-zero ends it.
  */
-int pot_stats(struct pot_ctx *, const char *const *names, unsigned flags, pot_stats_fn *, void *arg,
-    struct err *);
+int pot_stats(
+    struct pot_ctx *, const char *const *names, unsigned flags, pot_stats_fn *, void *arg, struct err *);
 
 struct pot_log_line {
 	int64_t time_ns;

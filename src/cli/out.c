@@ -161,7 +161,8 @@ table_write(struct table *t, const struct cli *cli, FILE *f, struct err *e)
 		bool right = t->heads[c][0] == '-';
 		const char *head = t->heads[c] + right;
 
-		put_head(f, head, cli->colour ? COLOUR_BOLD : COLOUR_NONE, widths[c], right, c + 1 == t->ncols);
+		put_head(
+		    f, head, cli->colour ? COLOUR_BOLD : COLOUR_NONE, widths[c], right, c + 1 == t->ncols);
 	}
 	if (!cli->quiet)
 		fputc('\n', f);

@@ -94,8 +94,8 @@ int eng_logs(struct eng *, const char *name, const struct pot_logs_args *, pot_l
     struct err *) MUST_CHECK;
 
 /* stats.c */
-int eng_stats(struct eng *, const char *const *names, unsigned flags, pot_stats_fn *, void *,
-    struct err *) MUST_CHECK;
+int eng_stats(
+    struct eng *, const char *const *names, unsigned flags, pot_stats_fn *, void *, struct err *) MUST_CHECK;
 
 /* snapshot.c */
 int eng_snapshot(struct eng *, const char *name, const char *tag, char made[128], struct err *) MUST_CHECK;
