@@ -103,7 +103,8 @@ int pot_base_destroy(struct pot_ctx *, const char *name, bool recursive, struct 
 
 struct pot_create_args {
 	const char *name;
-	const char *base; /* exactly one of base and from_pot */
+	const char *base; /* exactly one of base, image and from_pot */
+	const char *image; /* a reference; E_NOENT: not on this node, E_STATE: not for this machine */
 	const char *from_pot;
 	const char *tag;     /* with from_pot: its snapshot; NULL: its last, E_NOENT when none
 	                         unless snapshot is set */
@@ -124,8 +125,17 @@ struct pot_create_args {
 	    *publish;             /* "[ADDRESS:][HOST]:PORT[/udp]"; NULL with from_pot: the source's ports */
 	const char *const *names; /* further names by which others on its bridges find it */
 	uint64_t net_in, net_out; /* bits per second to and from it; 0: no limit, or the source's */
+	/* "NAME=VALUE": cap-add, cap-drop, device, privileged, read-only, seccomp, shm-size, sysctl, tmpfs,
+	   userns as the options of pot create; cap-add, cap-drop, device, sysctl and tmpfs may repeat. */
+	const char *const *walls;
+	const char *const *env;   /* NAME=value on top of the image's or the source's */
+	const char *const *args;  /* with image: words behind its entry point, in place of its own command */
 };
 int pot_create(struct pot_ctx *, const struct pot_create_args *, struct err *);
+/* 1: pots can be made from this image here and now; 0: it is not on this node. E_STATE: not for this machine. */
+int pot_image_exists(struct pot_ctx *, const char *image, struct err *);
+/* Does the reference name a registry, so that it could be pulled? */
+bool pot_image_is_remote(const char *image);
 /* force: kills it first when it runs. Also repairs and removes damaged pots. */
 int pot_destroy(struct pot_ctx *, const char *name, bool force, struct err *);
 int pot_rename(struct pot_ctx *, const char *name, const char *newname, struct err *);

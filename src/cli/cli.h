@@ -24,6 +24,7 @@ struct progress {
 
 struct cli {
 	struct pot_ctx *ctx; /* NULL for verbs with CMD_NOCTX */
+	char **argv;         /* of the program */
 	bool json, quiet, colour;
 	size_t verbose;
 	bool err_tty; /* stderr is a terminal */
@@ -183,6 +184,12 @@ int run_in_pot(struct cli *, const char *name, struct pot_exec_args *, bool with
 typedef int change_fn(struct pot_ctx *, const char *, enum pot_change, char *const *, struct err *);
 int change_list(struct cli *, const struct args *, const char *value, change_fn *, struct err *) MUST_CHECK;
 
+/*
+ * A verb of images: pot hands over to the program pot-image (image_exec.c),
+ * which has what they need (image/table.c).
+ */
+int image_verb(struct cli *, const struct args *, struct err *) MUST_CHECK;
+
 /* network.c: the options that create and clone share. */
 struct network_args {
 	char **addrs, **bridges, **publish, **names;
@@ -262,6 +269,23 @@ int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 	"rx_packets, tx_packets, rx_errors, tx_errors\n"                                  \
 	"net_in: limit of what it receives in bits per second, or null\n"                 \
 	"net_out: limit of what it sends, or null\n"
+
+/* The keys of an image. */
+#define JSON_IMAGE                                                                \
+	"name: the image, as a reference\n"                                       \
+	"id: digest of its manifest\n"                                            \
+	"digest: digest that the name names: the id, or that of an index\n"       \
+	"os: operating system that it is for\n"                                   \
+	"architecture: processor that it is for\n"                                \
+	"created_at: when it was made, or null\n"                                 \
+	"named_at: when it got this name here\n"                                  \
+	"layers: how many layers it has\n"                                        \
+	"pots: how many pots were made from it\n"                                 \
+	"size: bytes of its blobs, compressed\n"                                  \
+	"own: bytes of those that no other image here has\n"                      \
+	"shared: bytes of those that others have as well\n"                       \
+	"unpacked: bytes of the files of all its layers, or null: not unpacked\n" \
+	"ready: can pots be made from it?\n"
 
 /* The keys of a bridge. */
 #define JSON_BRIDGE                                                           \

@@ -44,6 +44,7 @@ enum pot_use { POT_NONE, POT_ONE, POT_OPTIONAL, POT_MANY, POT_ANY }; /* MANY: at
 #define CMD_STATUS 0x08u /* exits with a command's status; pot's own failures are 125 */
 #define CMD_NOCTX 0x10u  /* needs no installation: nothing is opened or read */
 #define CMD_HIDDEN 0x20u /* for pot itself: not in help, completion, suggestions */
+#define CMD_TAIL_FIRST 0x80u /* with CMD_TAIL: the command begins behind the first positional */
 #define CMD_NEWPOT 0x40u /* the pot's name is a new one: no completion of names */
 
 #define CMD_ALIASES 2

@@ -7,6 +7,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	struct pot_create_args in = {
 		.name = a->pots[0],
 		.base = args_value(a, "base"),
+		.image = args_value(a, "image"),
 		.from_pot = args_value(a, "from-pot"),
 		.tag = args_value(a, "tag"),
 		.snapshot = args_has(a, "fresh"),
@@ -21,11 +22,15 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	int rc = args_exclusive(a, "base", "from-pot", e);
 
 	if (rc == 0)
+		rc = args_exclusive(a, "base", "image", e);
+	if (rc == 0)
+		rc = args_exclusive(a, "image", "from-pot", e);
+	if (rc == 0)
 		rc = args_exclusive(a, "tag", "fresh", e);
 	if (rc != 0)
 		return rc;
-	if (in.base == NULL && in.from_pot == NULL)
-		return args_usage(a, e, "option '-b BASE' or '-P POT' is missing");
+	if (in.base == NULL && in.from_pot == NULL && in.image == NULL)
+		return args_usage(a, e, "option '-b BASE', '-P POT' or '--image IMAGE' is missing");
 	if (in.from_pot == NULL && (in.tag != NULL || in.snapshot))
 		return args_usage(a, e, "'--%s' needs '-P POT'", in.tag != NULL ? "tag" : "fresh");
 	if (level != NULL) {
@@ -40,6 +45,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 
 static const struct opt opts[] = {
 	{ "base", 'b', "BASE", OPT_BASE, "make it from this base" },
+	{ "image", 0, "IMAGE", 0, "make it from this image of this node" },
 	{ "from-pot", 'P', "POT", OPT_POT, "make it from a snapshot of this pot" },
 	{ "tag", 's', "TAG", 0, "with -P: this snapshot, not the last" },
 	{ "fresh", 'F', NULL, 0, "with -P: take a snapshot now" },

@@ -120,6 +120,7 @@ main(int argc, char **argv)
 	rc = args_parse(&a, argc, argv, cmd_table, &e);
 	if (rc == 0) {
 		cli_init(&cli, &a);
+		cli.argv = argv;
 		rc = run(&cli, &a, &e);
 		events_end(&cli);
 		rc = flush_output(rc, &e);

@@ -258,7 +258,7 @@ in_tail(const struct parser *p)
 
 	if (cmd == NULL || (cmd->flags & CMD_TAIL) == 0)
 		return false;
-	return p->npos + (p->a->npots > 0) > 1;
+	return p->npos + (p->a->npots > 0) > ((cmd->flags & CMD_TAIL_FIRST) != 0 ? 0 : 1);
 }
 
 static int

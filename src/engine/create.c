@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/image.h"
 #include "engine/remove.h"
 #include "model/name.h"
 
@@ -114,6 +115,7 @@ struct source {
 	char tag[STOR_NAME_MAX + 1];
 	char base[STOR_NAME_MAX + 1];
 	struct epot pot; /* of -P: locked when a snapshot is to be taken */
+	struct image_source image;
 };
 
 static int
@@ -131,6 +133,20 @@ source_base(struct eng *g, const struct pot_create_args *a, struct source *s, st
 		err_set(e, E_NOENT, "there is no base %s", a->base);
 		return err_hint(e, "pot create-base -r %s, or pot list -b", a->base);
 	}
+	return 0;
+}
+
+static int
+source_image(struct eng *g, const struct pot_create_args *a, struct source *s, struct err *e)
+{
+	int rc = image_source_get(g, a->image, &s->image, e);
+
+	if (rc < 0)
+		return rc;
+	s->fs = (struct stor_fs){ STOR_IMAGE, s->image.ready.fs };
+	snprintf(s->tag, sizeof(s->tag), "%s", IMG_LAYER_TAG);
+	/* For lists; no base has a name with a colon in it. */
+	snprintf(s->base, sizeof(s->base), "%.*s", (int)sizeof(s->base) - 1, s->image.name);
 	return 0;
 }
 
@@ -266,12 +282,16 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 	text_time_print(text_now_ns(), false, text);
 	if (a->from_pot != NULL)
 		rc = inherit_conf(p, s, e);
+	else if (a->image != NULL)
+		rc = image_source_conf(p, &s->image, a->args, e);
+	for (const char *const *v = a->env; v != NULL && *v != NULL && rc == 0; v++)
+		rc = potconf_env_add(&p->conf, *v, e);
 	const struct {
 		const char *key, *value;
 	} rows[] = {
 		{ PC_VERSION, POTCONF_VERSION },
 		{ PC_ID, p->state.rec.id },
-		{ PC_BASE, s->base },
+		{ PC_BASE, a->image != NULL ? "" : s->base },
 		{ PC_PARENT, a->from_pot },
 		{ PC_TYPE,
 		    a->type != NULL           ? a->type
@@ -355,19 +375,27 @@ int
 eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
-	struct source s = { .pot = EPOT_INIT };
+	struct source s = { .pot = EPOT_INIT, .image = IMAGE_SOURCE_INIT };
 	AUTO(fd) int names = -1;
 	struct err own = ERR_INIT;
 	int rc = eng_need_storage(g, e);
 
 	if (rc < 0)
 		return rc;
+	/* Before any lock of ours: prune holds the images' lock and looks at pots. */
+	if (a->image != NULL && (rc = source_image(g, a, &s, e)) < 0) {
+		image_source_fini(&s.image);
+		return rc;
+	}
 	names = lock_names(g, false, e);
-	if (names < 0)
+	if (names < 0) {
+		image_source_fini(&s.image);
 		return names;
+	}
 	rc = reserve_name(&p, g, a->name, &own);
 	if (rc == 0) {
-		rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
+		if (a->image == NULL)
+			rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
 		if (rc == 0)
 			rc = begin_create(&p, &s, &own);
 		if (rc < 0) {
@@ -380,6 +408,7 @@ eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
 		}
 	}
 	epot_fini(&s.pot);
+	image_source_fini(&s.image);
 	if (rc < 0 && e != NULL)
 		*e = own;
 	return rc;

@@ -133,6 +133,27 @@ int eng_net_repair(struct eng *, struct err *) MUST_CHECK;
 /* Gives back what pots that are no more have. */
 int eng_net_reclaim(struct eng *, struct err *) MUST_CHECK;
 
+/* image.c */
+/* The image's layer that a pot stands on, and its manifest ("" not known). */
+typedef int eng_image_user_fn(void *arg, const char *pot, const char *fs, const char *manifest, struct err *);
+int eng_image_users(struct eng *, eng_image_user_fn *, void *arg, struct err *) MUST_CHECK;
+/* 1: pots can be made from it; 0: it is not on this node. E_STATE: it cannot run here. */
+int eng_image_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
+/* A pot as what an image is made of. */
+struct eng_tree {
+	int root, parent;             /* read-only roots: the pot's, and of what it was made from */
+	const char *base;             /* it was made from, "" */
+	const char *image, *image_name; /* manifest and name of the image it was made from, "" */
+	struct kv *settings;          /* IMG_SET_* (model/imgrecord.h) */
+};
+typedef int eng_tree_fn(void *arg, const struct eng_tree *, struct err *);
+/* Of a stopped pot, which is locked meanwhile, or of a snapshot of any. */
+int eng_image_tree(
+    struct eng *, const char *pot, const char *tag, eng_tree_fn *, void *arg, struct err *) MUST_CHECK;
+/* The read-only root of a base. */
+int eng_base_tree(struct eng *, const char *base, int (*)(void *arg, int root, struct err *), void *arg,
+    struct err *) MUST_CHECK;
+
 /* copy.c */
 int eng_copy_in(struct eng *, const char *name, const char *host_src, const char *dst, unsigned flags,
     struct err *) MUST_CHECK;

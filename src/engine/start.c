@@ -4,6 +4,7 @@
  * command; a failing step is walked back at once.
  */
 #include "engine/epot.h"
+#include "engine/image.h"
 #include "engine/sync.h"
 
 #include <sys/random.h>
@@ -33,7 +34,8 @@ struct start {
 	size_t nmounts, nborrowed; /* the first nborrowed are etc's */
 	struct potconf_mount *user_mounts;
 	size_t nuser_mounts;
-	struct strv argv, env;
+	struct strv argv, env, tmpfs;
+	struct passwd_user user;
 	bool direct_init;
 	struct iso_child child;
 };
@@ -132,6 +134,29 @@ find_command(struct start *s, struct err *e)
 	return strv_check(&s->argv, "the command", e);
 }
 
+/* Who the command runs as, and where: the image's or the user's choice; else root and "/". */
+static int
+find_user(struct start *s, struct err *e)
+{
+	const char *spec = potconf_get(&s->p->conf, PC_USER, NULL);
+	const char *workdir = potconf_get(&s->p->conf, PC_WORKDIR, NULL);
+	int rc = 0;
+
+	snprintf(s->user.home, sizeof(s->user.home), "/root");
+	if (spec != NULL)
+		rc = epot_find_user(s->root_fd, spec, &s->user, e);
+	if (rc < 0)
+		return err_wrap(e, "the user of %s", s->p->name);
+	if (workdir != NULL) {
+		/* Images name directories that they do not have. */
+		int fd = inroot_mkdirs(s->root_fd, workdir, 0755, e);
+
+		fd_close(fd);
+		rc = fd < 0 ? fd : 0;
+	}
+	return rc < 0 ? err_wrap(e, "the working directory of %s", s->p->name) : 0;
+}
+
 static int
 spawn(struct start *s, struct err *e)
 {
@@ -147,6 +172,8 @@ spawn(struct start *s, struct err *e)
 		.nmounts = s->nmounts,
 		.argv = strv_argv(&s->argv),
 		.envp = strv_argv(&s->env),
+		.user = { s->user.uid, s->user.gid, s->user.groups, s->user.ngroups },
+		.workdir = potconf_get(&p->conf, PC_WORKDIR, NULL),
 		.own_net = network_is_own(p->state.rec.network),
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
@@ -184,7 +211,9 @@ up_process(struct start *s, struct err *e)
 	int rc = find_command(s, e), synced;
 
 	if (rc == 0)
-		rc = epot_environment(s->p, "/root", NULL, &s->env, e);
+		rc = find_user(s, e);
+	if (rc == 0)
+		rc = epot_environment(s->p, s->user.home, NULL, &s->env, e);
 	if (rc < 0)
 		return rc;
 	/* That the pot starts is on the disk before anything of the user's runs; the pids that

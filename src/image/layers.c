@@ -101,7 +101,7 @@ layer_record_write(struct img_store *s, const char *hex, const struct layer_reco
 static void
 lock_name(const char *hex, char out[static IMG_FS_LEN + 16])
 {
-	snprintf(out, IMG_FS_LEN + 16, ".lock-%s", hex);
+	snprintf(out, IMG_FS_LEN + 16, IMG_LAYER_LOCK "%s", hex);
 }
 
 static int

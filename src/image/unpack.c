@@ -183,11 +183,10 @@ finish_child(struct img_unpack *u, struct err *e)
 
 /* ---- the file system --------------------------------------------------------------- */
 
-/* What a killed process left goes; then a fresh one, mounted. Returns its root. */
+/* What a killed process left goes. */
 static int
-make_fs(struct img_unpack *u, struct err *e)
+clear_fs(struct img_unpack *u, struct err *e)
 {
-	char hex[DIGEST_HEX_LEN];
 	int r;
 
 	if ((r = stor_recover(u->stor, layer_fs(u), e)) < 0 ||
@@ -195,6 +194,18 @@ make_fs(struct img_unpack *u, struct err *e)
 	    (r = stor_destroy(u->stor, layer_fs(u), e)) < 0)
 		return r;
 	fault_point("image.unpack.cleared");
+	return 0;
+}
+
+/* A fresh one, mounted. Returns its root. */
+static int
+make_fs(struct img_unpack *u, struct err *e)
+{
+	char hex[DIGEST_HEX_LEN];
+	int r = clear_fs(u, e);
+
+	if (r < 0)
+		return r;
 	if (u->rec.has_parent)
 		r = stor_clone(u->stor, (struct stor_fs){ STOR_IMAGE, digest_hex(&u->rec.parent, hex) },
 		    IMG_LAYER_TAG, layer_fs(u), e);
@@ -311,6 +322,39 @@ img_unpack_end(struct img_unpack **up, bool ok, struct err *e)
 	if (r < 0 || !ok)
 		undo(u);
 	unpack_free(u);
+	return r;
+}
+
+static int
+measure(struct img_unpack *u, struct err *e)
+{
+	struct stor_info info;
+	int r = stor_usage(u->stor, layer_fs(u), &info, e);
+
+	if (r == 0)
+		u->rec.size = info.own + info.shared;
+	return r;
+}
+
+int
+img_layer_adopt(struct img_store *s, struct stor *stor, const struct digest *diff, struct stor_fs src,
+    const char *tag, const volatile bool *cancel, struct err *e)
+{
+	struct img_unpack u = { s, stor, LAYER_LOCK_INIT, { .diff = *diff }, 0, -1, -1, -1 };
+	int r = layer_lock_missing(s, diff, cancel, &u.lock, e);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if ((r = clear_fs(&u, e)) == 0)
+		r = stor_clone(stor, src, tag, layer_fs(&u), e);
+	fault_point("image.adopt.cloned");
+	if (r == 0)
+		r = measure(&u, e);
+	if (r == 0)
+		r = publish(&u, e);
+	if (r < 0)
+		undo(&u);
+	layer_unlock(&u.lock);
 	return r;
 }
 

@@ -67,6 +67,13 @@ typedef void img_progress_fn(void *arg, uint64_t done);
 int img_unpack_blob(struct img_store *, struct stor *, const struct img_unpack_args *,
     const struct digest *blob, img_progress_fn *, void *arg, struct digest *chain, struct err *) MUST_CHECK;
 
+/*
+ * Makes the lowest layer of a tree that is in the storage already: what was
+ * packed from src is unpacked by cloning src@tag. Nothing to do is fine.
+ */
+int img_layer_adopt(struct img_store *, struct stor *, const struct digest *diff, struct stor_fs src,
+    const char *tag, const volatile bool *cancel, struct err *) MUST_CHECK;
+
 /* 1: unpacked (and pinned), 0: not. */
 int img_layer_exists(struct img_store *, const struct digest *chain, struct err *) MUST_CHECK;
 

@@ -12,11 +12,9 @@
 
 #include "base/auto.h"
 #include "engine/engine.h"
+#include "lib/ctx.h"
 #include "model/name.h"
-
-struct pot_ctx {
-	struct eng *eng;
-};
+#include "model/reference.h"
 
 int
 pot_open(struct pot_ctx **out, const struct pot_open_args *args, struct err *e)
@@ -50,8 +48,8 @@ pot_root(const struct pot_ctx *c)
 	return c->eng->root;
 }
 
-static int
-need_root(struct err *e)
+int
+lib_need_root(struct err *e)
 {
 	if (geteuid() == 0)
 		return 0;
@@ -66,7 +64,7 @@ check(struct pot_ctx *c, const char *name, struct err *e)
 	int rc = name_check(name, "pot", e);
 
 	if (rc == 0)
-		rc = need_root(e);
+		rc = lib_need_root(e);
 	return rc == 0 ? eng_need_node(c->eng, e) : rc;
 }
 
@@ -108,7 +106,7 @@ check_path(const char *path, const char *what, struct err *e)
 int
 pot_init(struct pot_ctx *c, const struct pot_init_args *a, struct pot_init_report *r, struct err *e)
 {
-	int rc = a->dry_run ? 0 : need_root(e);
+	int rc = a->dry_run ? 0 : lib_need_root(e);
 
 	return rc < 0 ? rc : eng_init(c->eng, a, r, e);
 }
@@ -116,7 +114,7 @@ pot_init(struct pot_ctx *c, const struct pot_init_args *a, struct pot_init_repor
 int
 pot_deinit(struct pot_ctx *c, bool force, struct err *e)
 {
-	int rc = need_root(e);
+	int rc = lib_need_root(e);
 
 	return rc < 0 ? rc : eng_deinit(c->eng, force, e);
 }
@@ -141,7 +139,7 @@ pot_base_create(struct pot_ctx *c, const struct pot_base_args *a, struct err *e)
 	if (rc == 0 && a->release == NULL && a->from == NULL)
 		rc = err_set(e, E_INVAL, "neither a release nor a source is given");
 	if (rc == 0)
-		rc = need_root(e);
+		rc = lib_need_root(e);
 	if (rc == 0)
 		rc = eng_need_node(c->eng, e);
 	return rc < 0 ? rc : eng_base_create(c->eng, a, e);
@@ -161,7 +159,7 @@ pot_base_destroy(struct pot_ctx *c, const char *name, bool recursive, struct err
 	int rc = name_check_base(name, e);
 
 	if (rc == 0)
-		rc = need_root(e);
+		rc = lib_need_root(e);
 	if (rc == 0)
 		rc = eng_need_node(c->eng, e);
 	return rc < 0 ? rc : eng_base_destroy(c->eng, name, recursive, e);
@@ -193,13 +191,17 @@ check_create(const struct pot_create_args *a, struct err *e)
 {
 	static const char *const types[] = { "single", "multi", NULL };
 	static const char *const stacks[] = { "ipv4", "ipv6", "dual", NULL };
+	struct reference ref;
 	int rc;
 
-	if ((a->base != NULL) == (a->from_pot != NULL)) {
-		err_set(e, E_INVAL, "a pot is made from one base (-b) or from one pot (-P)");
+	if ((a->base != NULL) + (a->from_pot != NULL) + (a->image != NULL) != 1) {
+		err_set(e, E_INVAL, "a pot is made from one base (-b), one pot (-P) or one image");
 		return err_hint(e, "pot list -b shows the bases");
 	}
-	rc = a->base != NULL ? name_check_base(a->base, e) : name_check(a->from_pot, "pot", e);
+	rc = a->base != NULL ? name_check_base(a->base, e)
+	    : a->image != NULL
+	    ? ref_parse(a->image, &ref, e)
+	    : name_check(a->from_pot, "pot", e);
 	if (rc == 0 && a->from_pot != NULL && strcmp(a->from_pot, a->name) == 0)
 		rc = err_set(e, E_INVAL, "a pot cannot be made from itself");
 	if (rc == 0 && a->tag != NULL)
@@ -242,6 +244,25 @@ pot_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
 }
 
 int
+pot_image_exists(struct pot_ctx *c, const char *image, struct err *e)
+{
+	struct reference ref;
+	int rc = ref_parse(image, &ref, e);
+
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_image_exists(c->eng, image, e);
+}
+
+bool
+pot_image_is_remote(const char *image)
+{
+	struct reference ref;
+
+	return ref_parse(image, &ref, NULL) == 0 && ref.host[0] != '\0';
+}
+
+int
 pot_destroy(struct pot_ctx *c, const char *name, bool force, struct err *e)
 {
 	int rc = check(c, name, e);
@@ -264,7 +285,7 @@ pot_rename(struct pot_ctx *c, const char *name, const char *newname, struct err 
 int
 pot_prune(struct pot_ctx *c, const struct pot_prune_args *a, pot_name_fn *fn, void *arg, struct err *e)
 {
-	int rc = need_root(e);
+	int rc = lib_need_root(e);
 
 	if (rc == 0)
 		rc = eng_need_node(c->eng, e);
@@ -374,7 +395,7 @@ check_bridge(struct pot_ctx *c, const char *name, struct err *e)
 	int rc = name == NULL ? 0 : name_check(name, "bridge", e);
 
 	if (rc == 0)
-		rc = need_root(e);
+		rc = lib_need_root(e);
 	return rc == 0 ? eng_need_node(c->eng, e) : rc;
 }
 
@@ -399,7 +420,7 @@ pot_bridge_destroy(struct pot_ctx *c, const char *name, struct err *e)
 int
 pot_bridge_list(struct pot_ctx *c, pot_bridge_fn *fn, void *arg, struct err *e)
 {
-	int rc = need_root(e);
+	int rc = lib_need_root(e);
 
 	if (rc == 0)
 		rc = eng_need_node(c->eng, e);
@@ -455,7 +476,7 @@ pot_stats(struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats
 	int rc = names != NULL ? check_names(names, "pot", e) : 0;
 
 	if (rc == 0)
-		rc = need_root(e);
+		rc = lib_need_root(e);
 	if (rc == 0)
 		rc = eng_need_node(c->eng, e);
 	return rc < 0 ? rc : eng_stats(c->eng, names, flags, fn, arg, e);

@@ -16,6 +16,8 @@
 
 #define IMG_DIR "images"
 #define IMG_LOCK ".lock" /* shared: something is made from a layer, or pinned; exclusive: prune decides */
+#define IMG_LAYERS "layers"
+#define IMG_LAYER_LOCK ".lock-" /* layers/.lock-NAME: held while the file system NAME is made, or needed */
 #define IMG_LAYER_TAG "layer" /* the snapshot of an unpacked layer that others are cloned from */
 #define IMG_FS_LEN 65         /* name of a layer's file system: 64 hexadecimal digits */
 
@@ -48,6 +50,10 @@ struct img_ready_record {
 #define IMG_SET_VOLUME "volume" /* repeated path */
 #define IMG_SET_LABEL "label"   /* repeated NAME=value */
 #define IMG_SET_ATTR "attr"     /* repeated NAME=value: attributes that labels ask for */
+
+/* Labels that are attributes: of a pot, and of a jail as other tools on FreeBSD write them. */
+#define IMG_LABEL_ATTR "io.pot.attr."
+#define IMG_LABEL_JAIL "org.freebsd.jail."
 
 void img_ready_record_fini(struct img_ready_record *);
 int img_ready_record_parse(

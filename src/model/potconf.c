@@ -12,6 +12,7 @@
 #include "model/name.h"
 #include "model/port.h"
 #include "model/potconf_impl.h"
+#include "model/reference.h"
 
 #define ATTR_PREFIX "pot.attr."
 
@@ -164,6 +165,42 @@ check_alias(const char *value, struct err *e)
 }
 
 static int
+check_image(const char *value, struct err *e)
+{
+	struct reference ref;
+
+	return ref_parse(value, &ref, e);
+}
+
+static int
+check_image_id(const char *value, struct err *e)
+{
+	return ref_is_digest(value) ? 0 : err_set(e, E_INVAL, "'%.140s' is not a digest", value);
+}
+
+static int
+check_image_fs(const char *value, struct err *e)
+{
+	if (strlen(value) == 64 && strspn(value, "0123456789abcdef") == 64)
+		return 0;
+	return err_set(e, E_INVAL, "'%.80s' is not 64 hexadecimal digits", value);
+}
+
+static int
+check_user(const char *value, struct err *e)
+{
+	if (value[0] != '\0' && strlen(value) < 256 && strpbrk(value, " \t\n") == NULL)
+		return 0;
+	return err_set(e, E_INVAL, "'%.80s' is not of the form USER[:GROUP]", value);
+}
+
+static int
+check_workdir(const char *value, struct err *e)
+{
+	return value[0] == '/' ? 0 : err_set(e, E_INVAL, "'%.80s' is not an absolute path", value);
+}
+
+static int
 check_created(const char *value, struct err *e)
 {
 	int64_t ns;
@@ -195,6 +232,11 @@ static const struct known {
 	{ PC_NETIN, check_rate, false },
 	{ PC_NETOUT, check_rate, false },
 	{ PC_ALIAS, check_alias, true },
+	{ PC_IMAGE, check_image, false },
+	{ PC_IMAGE_ID, check_image_id, false },
+	{ PC_IMAGE_FS, check_image_fs, false },
+	{ PC_USER, check_user, false },
+	{ PC_WORKDIR, check_workdir, false },
 	{ PC_ENV, entry_check_env, true },
 	{ PC_HOSTS, entry_check_hosts, true },
 	{ PC_MOUNT, entry_check_mount, true },

@@ -64,7 +64,15 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_MEMORY "pot.rss.memory"   /* limits: model/limits.h */
 #define PC_CPUS "pot.rss.cpus"
 #define PC_LIMIT "pot.limit." /* followed by the limit's name */
-#define PC_MOUNT "pot.mount"         /* repeated, text_join of SOURCE TARGET [ro] */
+#define PC_MOUNT "pot.mount"         /* repeated, text_join of SOURCE TARGET [ro] [idmap] */
+
+#define PC_IMAGE "pot.image"       /* the image it was made from, as a reference */
+#define PC_IMAGE_ID "pot.image.id" /* digest of its manifest */
+#define PC_IMAGE_FS "pot.image.fs" /* the layer that it was cloned from: 64 hexadecimal digits */
+#define PC_USER "pot.user"         /* USER[:GROUP] that the command runs as; missing: root */
+#define PC_WORKDIR "pot.workdir"   /* its working directory; missing: / */
+#define PC_EXPOSE "pot.expose"     /* repeated PORT/tcp|udp: what the image says it listens on */
+#define PC_VOLUME "pot.volume"     /* repeated path: where the image says its data is */
 
 /* Attribute with its default; "" for a name that is not in the table. */
 const char *potconf_attr(const struct potconf *, const char *attr_name);

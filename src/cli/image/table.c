@@ -1,0 +1,48 @@
+/*
+ * The program pot-image: the same command line as pot, and behind the rows of
+ * the verbs of images what they do. A new one is a file and a line here.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "cli/image/verbs.h"
+
+static const struct {
+	const char *verb;
+	image_run *run;
+} verbs[] = {
+	{ "commit", image_commit },
+	{ "history", image_history },
+	{ "image", image_image },
+	{ "images", image_images },
+	{ "inspect", image_inspect },
+	{ "load", image_load },
+	{ "rmi", image_rmi },
+	{ "save", image_save },
+	{ "tag", image_tag },
+};
+
+int
+image_verb(struct cli *cli, const struct args *a, struct err *e)
+{
+	/* A pipe to an unpacker that gave up is an error to be told. */
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (strcmp(verbs[i].verb, a->cmd->name) == 0)
+			return verbs[i].run(cli, a, e);
+	return err_set(e, E_NOTSUP, "pot-image has no '%s'", a->cmd->name);
+}
+
+void
+put_digest(struct table *t, const char *digest)
+{
+	const char *colon = strchr(digest, ':');
+
+	table_fmt(t, "%.*s", colon == NULL ? 19 : (int)(colon - digest) + 13, digest);
+}
+
+json_t *
+js_text_or_null(const char *text)
+{
+	return js_string(text[0] != '\0' ? text : NULL);
+}

@@ -1,0 +1,19 @@
+/* Inside of the program pot-image: what its verbs do. Their rows are in src/cli. */
+#ifndef CLI_IMAGE_VERBS_H
+#define CLI_IMAGE_VERBS_H
+
+#include <pot/image.h>
+
+#include "cli/cli.h"
+
+typedef int image_run(struct cli *, const struct args *, struct err *);
+
+image_run image_commit, image_history, image_image, image_images, image_inspect, image_load, image_rmi,
+    image_save, image_tag;
+
+/* "sha256:0123456789ab": enough of a digest for people. */
+void put_digest(struct table *, const char *digest);
+json_t *js_text_or_null(const char *);
+json_t *js_image(const struct pot_image_info *);
+
+#endif

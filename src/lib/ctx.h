@@ -1,0 +1,14 @@
+/* Inside of lib/: the context, shared by its files. */
+#ifndef LIB_CTX_H
+#define LIB_CTX_H
+
+#include "engine/engine.h"
+
+struct pot_ctx {
+	struct eng *eng;
+};
+
+/* E_PERM unless we are root. */
+int lib_need_root(struct err *) MUST_CHECK;
+
+#endif
