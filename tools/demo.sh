@@ -115,6 +115,7 @@ show pot ps
 show pot exec web cat /etc/debian_version
 show pot exec -u nobody -w /tmp web sh -c 'id -un; pwd'
 show pot top web
+show pot stats --no-stream web
 echo '<h1>It works</h1>' >"$scratch/index.html"
 show pot cp "$scratch/index.html" web:/srv/index.html
 show pot exec web cat /srv/index.html

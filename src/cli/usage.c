@@ -100,7 +100,7 @@ usage_all(FILE *f)
 		if (strcmp(group, (*c)->group) != 0)
 			fprintf(f, "\n%s:\n", (*c)->group);
 		group = (*c)->group;
-		fprintf(f, "  %-17s %s\n", (*c)->name, (*c)->summary);
+		fprintf(f, "  %-21s %s\n", (*c)->name, (*c)->summary);
 	}
 	fputs("\nglobal options (before or after the command):\n", f);
 	for (const struct opt *o = opt_globals; o->name != NULL; o++)
