@@ -206,12 +206,40 @@ struct top {
 	pot_task_fn *fn;
 	void *arg;
 };
+/* Names of users, each looked up once: neither a long passwd nor many processes make top slow. */
+#define TOP_NAMES 64        /* power of two */
+#define TOP_LOOKUPS_MAX 512 /* then numbers have to do */
+
 
 static int
+	struct top_name {
+		bool known;
+		uint32_t uid;
+		char text[64];
+	} names[TOP_NAMES];
+	unsigned lookups;
 one_task(void *arg, const struct iso_task *it)
 {
-	const struct top *top = arg;
+	struct top *top = arg;
 	struct pot_task t = { .pid = it->pid,
+static void
+user_name(struct top *top, uint32_t uid, char out[static 64])
+{
+	struct top_name *n = &top->names[uid % TOP_NAMES];
+
+	if ((!n->known || n->uid != uid) && top->lookups < TOP_LOOKUPS_MAX) {
+		top->lookups++;
+		n->known = true;
+		n->uid = uid;
+		if (passwd_name(top->passwd, uid, n->text) == NULL)
+			snprintf(n->text, sizeof(n->text), "%u", uid);
+	}
+	if (n->known && n->uid == uid)
+		memcpy(out, n->text, sizeof(n->text));
+	else
+		snprintf(out, 64, "%u", uid);
+}
+
 		.host_pid = it->host_pid,
 		.ppid = it->ppid,
 		.uid = it->uid,
@@ -223,8 +251,7 @@ one_task(void *arg, const struct iso_task *it)
 		.comm = it->comm,
 		.args = it->args };
 
-	if (passwd_name(top->passwd, it->uid, t.user) == NULL)
-		snprintf(t.user, sizeof(t.user), "%u", it->uid);
+	user_name(top, it->uid, t.user);
 	return top->fn(top->arg, &t);
 }
 
