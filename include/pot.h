@@ -251,6 +251,7 @@ int pot_list(struct pot_ctx *, pot_summary_fn *, void *arg, struct err *);
 struct pot_mount {
 	const char *source, *target;
 	bool read_only;
+	bool idmap; /* its owners are shown as the pot's users; else as the host has them */
 };
 struct pot_address {
 	char where[64];   /* the bridge, or of an alias the interface, "" : that of the default route */
@@ -284,7 +285,15 @@ struct pot_info {
 	char command[1024];
 	char root_fs[256]; /* where its files are, for people ("overlay pots/web") */
 	char cgroup[640]; /* its groups: HIERARCHIES:PATH, separated by blanks */
-	char isolation[128]; /* "pid mount uts ipc cgroup net" */
+	char isolation[128]; /* "pid mount uts ipc cgroup net user" */
+	/* User ids of the host that are the pot's 0 and following; 0 ids: none of its own, and why. */
+	uint32_t userns_first, userns_ids;
+	char userns_why[96];
+	char capabilities[1024]; /* of its root, separated by blanks */
+	char seccomp[16];        /* "default", "unconfined", "custom" */
+	bool privileged, read_only, no_new_privs;
+	size_t nwalls;
+	const struct pot_setting *walls; /* what was set besides, as in pot_create_args: not is_default */
 	struct pot_exit last;
 	unsigned long long runs;
 	uint64_t own_bytes, shared_bytes, quota_bytes; /* only with POT_INFO_SIZES */

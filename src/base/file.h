@@ -51,10 +51,22 @@ int tree_usage(int dirfd, const char *name, uint64_t *bytes, struct err *) MUST_
  * reflinks where the file system has them. Sockets are skipped; devices are
  * copied only with TREE_COPY_DEVICES.
  */
+/*
+ * Who owns a copy: the source's owner n becomes n - src_first + dst_first
+ * when it is one of the `count` from src_first on. Another one stays who it
+ * is, or, in a destination that has no others, becomes its 65534, "nobody".
+ */
+struct tree_ids {
+	uint32_t src_first, dst_first, count;
+	bool closed; /* the destination has no other owners */
+};
 #define TREE_COPY_MERGE 1u /* an existing directory is merged into, files are replaced */
 #define TREE_COPY_DEVICES 2u
 int tree_copy(int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags,
     struct err *) MUST_CHECK;
+/* The same with other owners; ids may be NULL. */
+int tree_copy_ids(int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags,
+    const struct tree_ids *ids, struct err *) MUST_CHECK;
 
 /*
  * Advisory locks bound to the open file, not to the process (OFD locks on

@@ -17,6 +17,7 @@
 
 struct copy {
 	unsigned flags;
+	const struct tree_ids *ids;
 	int dst_dirfd;
 	const char *dst_name; /* of the tree's root */
 	struct dir_stack dst;
@@ -111,12 +112,24 @@ times_of(const struct stat *st, struct timespec times[static 2])
 	times[1] = st->st_mtim;
 }
 
+#define NOBODY 65534
+
+static uint32_t
+other_id(const struct tree_ids *ids, uint32_t id)
+{
+	if (ids == NULL)
+		return id;
+	if (id - ids->src_first < ids->count)
+		return id - ids->src_first + ids->dst_first;
+	return ids->closed ? ids->dst_first + NOBODY : id;
+}
+
 /* An unprivileged copy belongs to who made it; then the bits that lend the owner's rights go as well. */
 static int
-set_owner(int fd, const struct stat *st, mode_t *mode)
+set_owner(int fd, const struct stat *st, const struct tree_ids *ids, mode_t *mode)
 {
 	*mode = st->st_mode & 07777;
-	if (fchown(fd, st->st_uid, st->st_gid) == 0)
+	if (fchown(fd, other_id(ids, st->st_uid), other_id(ids, st->st_gid)) == 0)
 		return 0;
 	if (errno != EPERM || geteuid() == 0)
 		return -1;
@@ -126,25 +139,26 @@ set_owner(int fd, const struct stat *st, mode_t *mode)
 
 /* The order matters: a change of owner clears capabilities and setuid, an ACL changes the mode. */
 static int
-set_meta(int in, int out, const struct stat *st)
+set_meta(int in, int out, const struct stat *st, const struct tree_ids *ids)
 {
 	struct timespec times[2];
 	mode_t mode;
 
 	times_of(st, times);
-	if (set_owner(out, st, &mode) < 0 || fchmod(out, mode) < 0 || tree_copy_attrs(in, out) < 0)
+	if (set_owner(out, st, ids, &mode) < 0 || fchmod(out, mode) < 0 || tree_copy_attrs(in, out) < 0)
 		return -1;
 	return futimens(out, times);
 }
 
 static int
-set_meta_at(int dirfd, const char *name, const struct stat *st)
+set_meta_at(int dirfd, const char *name, const struct stat *st, const struct tree_ids *ids)
 {
 	struct timespec times[2];
 	mode_t mode = st->st_mode & 07777;
 
 	times_of(st, times);
-	if (fchownat(dirfd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (fchownat(dirfd, name, other_id(ids, st->st_uid), other_id(ids, st->st_gid), AT_SYMLINK_NOFOLLOW) <
+	    0) {
 		if (errno != EPERM || geteuid() == 0)
 			return -1;
 		mode &= ~(mode_t)(S_ISUID | S_ISGID);
@@ -172,7 +186,7 @@ make_room(const struct copy *c, int dirfd, const char *name, struct err *e)
 }
 
 static int
-copy_file(int src, const char *name, int dst, const char *dst_name, struct err *e)
+copy_file(const struct copy *c, int src, const char *name, int dst, const char *dst_name, struct err *e)
 {
 	AUTO(fd) int in = -1;
 	AUTO(fd) int out = -1;
@@ -189,7 +203,7 @@ copy_file(int src, const char *name, int dst, const char *dst_name, struct err *
 		return err_sys(e, "%s: create", dst_name);
 	if (copy_data(in, out, st.st_size) < 0)
 		rc = err_sys(e, "%s: copy", name);
-	else if (set_meta(in, out, &st) < 0)
+	else if (set_meta(in, out, &st, c->ids) < 0)
 		rc = err_sys(e, "%s: owner, mode or attributes", dst_name);
 	if (rc < 0)
 		unlinkat(dst, dst_name, 0);
@@ -197,7 +211,8 @@ copy_file(int src, const char *name, int dst, const char *dst_name, struct err *
 }
 
 static int
-copy_link(int src, const char *name, const struct stat *st, int dst, const char *dst_name, struct err *e)
+copy_link(const struct copy *c, int src, const char *name, const struct stat *st, int dst,
+    const char *dst_name, struct err *e)
 {
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(src, name, target, sizeof(target));
@@ -210,16 +225,16 @@ copy_link(int src, const char *name, const struct stat *st, int dst, const char 
 	target[n] = '\0';
 	if (symlinkat(target, dst, dst_name) < 0)
 		return err_sys(e, "%s: create", dst_name);
-	return set_meta_at(dst, dst_name, st) < 0 ? err_sys(e, "%s: owner or times", dst_name) : 0;
+	return set_meta_at(dst, dst_name, st, c->ids) < 0 ? err_sys(e, "%s: owner or times", dst_name) : 0;
 }
 
 static int
-copy_node(const struct stat *st, int dst, const char *dst_name, struct err *e)
+copy_node(const struct copy *c, const struct stat *st, int dst, const char *dst_name, struct err *e)
 {
 	if (mknodat(dst, dst_name, (st->st_mode & S_IFMT) | 0600, S_ISFIFO(st->st_mode) ? 0 : st->st_rdev) <
 	    0)
 		return err_sys(e, "%s: create", dst_name);
-	return set_meta_at(dst, dst_name, st) < 0 ? err_sys(e, "%s: owner or mode", dst_name) : 0;
+	return set_meta_at(dst, dst_name, st, c->ids) < 0 ? err_sys(e, "%s: owner or mode", dst_name) : 0;
 }
 
 static bool
@@ -237,10 +252,10 @@ copy_entry(const struct copy *c, int src, const char *name, const struct stat *s
 	if (rc < 0)
 		return rc;
 	if (S_ISREG(st->st_mode))
-		return copy_file(src, name, dst, dst_name, e);
+		return copy_file(c, src, name, dst, dst_name, e);
 	if (S_ISLNK(st->st_mode))
-		return copy_link(src, name, st, dst, dst_name, e);
-	return copy_node(st, dst, dst_name, e);
+		return copy_link(c, src, name, st, dst, dst_name, e);
+	return copy_node(c, st, dst, dst_name, e);
 }
 
 /* Opens the directory of the first copy, from the copy's root down; it may have been tampered with. */
@@ -379,7 +394,7 @@ copy_leave(void *arg, int src, const char *name, struct err *e)
 
 	if (fstat(src, &st) < 0)
 		return err_sys(e, "%s", name);
-	if (set_meta(src, dir_stack_fd(&c->dst), &st) < 0)
+	if (set_meta(src, dir_stack_fd(&c->dst), &st, c->ids) < 0)
 		return err_sys(e, "%s: owner, mode or attributes", name);
 	if (c->way.n > 0)
 		strv_remove(&c->way, c->way.n - 1);
@@ -409,11 +424,12 @@ copy_tree(int src_dirfd, const char *src_name, struct copy *c, struct err *e)
 }
 
 int
-tree_copy(
-    int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags, struct err *e)
+tree_copy_ids(int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags,
+    const struct tree_ids *ids, struct err *e)
 {
 	struct copy c = {
 		.flags = flags,
+		.ids = ids,
 		.dst_dirfd = dst_dirfd,
 		.dst_name = dst_name,
 		.dst = DIR_STACK_INIT,
@@ -432,4 +448,11 @@ tree_copy(
 	if (is_left_out(&c, st.st_mode))
 		return err_set(e, E_INVAL, "%s: is a device", src_name);
 	return copy_entry(&c, src_dirfd, src_name, &st, dst_dirfd, dst_name, e);
+}
+
+int
+tree_copy(
+    int src_dirfd, const char *src_name, int dst_dirfd, const char *dst_name, unsigned flags, struct err *e)
+{
+	return tree_copy_ids(src_dirfd, src_name, dst_dirfd, dst_name, flags, NULL, e);
 }

@@ -120,6 +120,22 @@ show_life(const struct pot_info *in)
 }
 
 static void
+show_walls(const struct pot_info *in)
+{
+	size_t shown = 0;
+
+	if (in->userns_ids != 0)
+		field("user namespace", "%u-%u", in->userns_first, in->userns_first + in->userns_ids - 1);
+	else
+		field("user namespace", "none: %s", in->userns_why);
+	field("capabilities", "%s", in->capabilities[0] != '\0' ? in->capabilities : "none");
+	field("seccomp", "%s", in->seccomp);
+	field("no_new_privs", "%s", in->no_new_privs ? "true" : "false");
+	for (size_t i = 0; i < in->nwalls; i++)
+		field(shown++ == 0 ? "walls" : "", "%s: %s", in->walls[i].name, in->walls[i].value);
+}
+
+static void
 show_settings(const struct pot_info *in, bool all)
 {
 	size_t shown = 0;
@@ -128,8 +144,8 @@ show_settings(const struct pot_info *in, bool all)
 	show_strings("hosts", in->hosts, in->nhosts);
 	show_strings("hooks", in->hooks, in->nhooks);
 	for (size_t i = 0; i < in->nmounts; i++)
-		field(i == 0 ? "mounts" : "", "%s on %s%s", in->mounts[i].source, in->mounts[i].target,
-		    in->mounts[i].read_only ? " (read-only)" : "");
+		field(i == 0 ? "mounts" : "", "%s on %s%s%s", in->mounts[i].source, in->mounts[i].target,
+		    in->mounts[i].read_only ? " (read-only)" : "", in->mounts[i].idmap ? " (idmap)" : "");
 	for (size_t i = 0; i < in->nattrs; i++) {
 		if (in->attrs[i].is_default && !all)
 			continue;
@@ -245,6 +261,7 @@ info_show(struct cli *cli, const struct args *a, const struct pot_info *in, bool
 		return js_print(js_info(in, sizes), e);
 	show_what(in);
 	show_life(in);
+	show_walls(in);
 	show_settings(in, cli->verbose > 0);
 	if (sizes)
 		show_sizes(in);

@@ -14,25 +14,30 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/ids.h"
 #include "base/inroot.h"
 
 /*
  * The root of a pot that stays what it is: a stopped one is locked, so that
  * nobody starts it from under the copy; a running one is not, and its end
- * only makes the copy fail.
+ * only makes the copy fail. That one's files have the host's ids from *first
+ * on where *ids is not 0.
  */
 static int
-open_root(struct epot *p, struct eng *g, const char *name, struct err *e)
+open_root(struct epot *p, struct eng *g, const char *name, uint32_t *first, uint32_t *ids, struct err *e)
 {
 	int rc = epot_get(p, g, name, EPOT_WRITE, e);
 
+	*first = *ids = 0;
 	if (rc < 0)
 		return rc;
 	if (state_is_active(&p->state.rec)) {
 		const struct iso_ref ref = epot_ref(p);
+		AUTO(fd) int ns = -1;
 
 		epot_unlock(p);
-		return iso_root(&ref, e);
+		rc = iso_userns_of(&ref, &ns, first, ids, e);
+		return rc < 0 ? rc : iso_root(&ref, e);
 	}
 	rc = eng_need_storage(g, e);
 	return rc < 0 ? rc : stor_mount(g->stor, epot_fs(p), false, e);
@@ -109,16 +114,25 @@ eng_copy_in(
 	char src_name[256], last[256];
 	AUTO_FREE char *real = realpath(host_src, NULL);
 	AUTO(fd) int dir = -1;
+	struct tree_ids ids = { .closed = true };
 	int root, rc;
 
 	if (real == NULL)
 		return err_sys(e, "cannot copy %s", host_src);
 	last_name(real, src_name);
-	root = open_root(&p, g, name, e);
+	root = open_root(&p, g, name, &ids.dst_first, &ids.count, e);
 	if (root < 0)
 		return root;
-	dir = find_target(root, dst, src_name, flags, last, e);
-	rc = dir < 0 ? dir : tree_copy(AT_FDCWD, real, dir, last, TREE_COPY_MERGE, e);
+	/* In a mapped root nobody else than the pot's users can make anything. */
+	rc = ids.count != 0 ? ids_enter(ids.dst_first, e) : 0;
+	if (rc == 0) {
+		dir = find_target(root, dst, src_name, flags, last, e);
+		rc = dir < 0 ? dir
+			     : tree_copy_ids(AT_FDCWD, real, dir, last, TREE_COPY_MERGE,
+				   ids.count != 0 ? &ids : NULL, e);
+	}
+	if (ids.count != 0)
+		ids_leave();
 	close_root(&p, root);
 	return rc < 0 ? err_wrap(e, "copying %s to %s:%s", host_src, name, dst) : 0;
 }
@@ -133,12 +147,13 @@ eng_copy_out(
 	AUTO(fd) int dir = -1;
 	AUTO(fd) int from = -1;
 	AUTO_FREE char *abs = NULL;
+	struct tree_ids ids = { .closed = false };
 	int root, rc;
 
 	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host < 0)
 		return err_sys(e, "cannot open /");
-	root = open_root(&p, g, name, e);
+	root = open_root(&p, g, name, &ids.src_first, &ids.count, e);
 	if (root < 0)
 		return root;
 	from = inroot_open_parent(root, src, src_name, e);
@@ -153,7 +168,9 @@ eng_copy_out(
 		else if (getcwd(cwd, sizeof(cwd)) == NULL || asprintf(&abs, "%s/%s", cwd, host_dst) < 0)
 			abs = NULL;
 		dir = abs == NULL ? err_nomem(e) : find_target(host, abs, src_name, flags, last, e);
-		rc = dir < 0 ? dir : tree_copy(from, src_name, dir, last, TREE_COPY_MERGE, e);
+		rc = dir < 0 ? dir
+			     : tree_copy_ids(from, src_name, dir, last, TREE_COPY_MERGE,
+				   ids.count != 0 ? &ids : NULL, e);
 	}
 	close_root(&p, root);
 	return rc < 0 ? err_wrap(e, "copying %s:%s to %s", name, src, host_dst) : 0;

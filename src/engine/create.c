@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "engine/image.h"
 #include "engine/remove.h"
+#include "engine/walls.h"
 #include "model/name.h"
 
 #define PRUNE_GRACE_NS (60 * 1000000000LL)
@@ -53,6 +54,8 @@ epot_remove(struct epot *p, struct err *e)
 		return err_wrap(e, "cannot remove %s", p->name);
 	fault_point("remove.storage");
 	rc = epot_net_release(p, e);
+	if (rc == 0)
+		rc = ids_release(p->eng, p->state.rec.id, e);
 	fault_point("remove.leases");
 	return rc < 0 ? rc : epot_remove_dir(p, e);
 }
@@ -200,7 +203,7 @@ inherit_conf(struct epot *p, const struct source *s, struct err *e)
 static int
 copy_extras(struct epot *p, const struct source *s, struct err *e)
 {
-	static const char *const names[] = { "hooks", "resolv.conf" };
+	static const char *const names[] = { "hooks", "resolv.conf", WALLS_PROFILE, WALLS_PROGRAM };
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(names) && rc == 0; i++)
@@ -349,6 +352,7 @@ static int
 fill(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
 {
 	struct state_rec *r = &p->state.rec;
+	uint32_t first;
 	int rc;
 
 	fault_point("create.begun");
@@ -358,6 +362,10 @@ fill(struct epot *p, const struct pot_create_args *a, const struct source *s, st
 		rc = fill_conf(p, a, s, e);
 	if (rc == 0 && a->from_pot != NULL)
 		rc = copy_extras(p, s, e);
+	if (rc == 0)
+		rc = walls_change(p, a->walls, e);
+	if (rc == 0 && *walls_no_userns(p) == '\0')
+		rc = ids_get(p->eng, p->state.rec.id, &first, e);
 	if (rc == 0)
 		rc = epot_save_conf(p, e);
 	fault_point("create.configured");
@@ -604,5 +612,7 @@ eng_prune(struct eng *g, const struct pot_prune_args *args, pot_name_fn *fn, voi
 		rc = eng_base_recover(g, e);
 	if (rc == 0)
 		rc = epot_each(g, prune_one, &pr, e);
+	if (rc == 0 && !args->dry_run)
+		rc = ids_reclaim(g, e);
 	return rc < 0 || args->dry_run ? rc : eng_net_reclaim(g, e);
 }

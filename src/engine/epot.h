@@ -154,7 +154,8 @@ struct etc_files {
 	size_t n;
 };
 int etc_make(struct epot *, struct err *) MUST_CHECK;
-int etc_mounts(struct epot *, struct etc_files *, struct err *) MUST_CHECK;
+struct epot_walls;
+int etc_mounts(struct epot *, const struct epot_walls *, struct etc_files *, struct err *) MUST_CHECK;
 void etc_files_fini(struct etc_files *);
 
 /* Environment of the main process and of exec: system part, the pot's, extra (may be NULL). */

@@ -3,7 +3,7 @@
  * /etc/resolv.conf. They stand in pots/NAME/etc and are mounted over the
  * pot's own, whose content never changes; and the environment of processes.
  */
-#include "engine/epot.h"
+#include "engine/walls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,7 +156,7 @@ bridge_hosts(struct epot *p, struct err *e)
 }
 
 int
-etc_mounts(struct epot *p, struct etc_files *f, struct err *e)
+etc_mounts(struct epot *p, const struct epot_walls *w, struct etc_files *f, struct err *e)
 {
 	static const struct {
 		const char *name, *target;
@@ -179,6 +179,8 @@ etc_mounts(struct epot *p, struct etc_files *f, struct err *e)
 		if (fd < 0)
 			return fd;
 		f->m[f->n++] = (struct iso_mount){ fd, files[i].target, false };
+		if (walls_map(w, fd, e) < 0)
+			return -E_SYS;
 	}
 	if (network_is_bridged(p->state.rec.network) && !potconf_attr_bool(&p->conf, "no-etc-hosts")) {
 		int fd = bridge_hosts(p, e);
@@ -186,6 +188,8 @@ etc_mounts(struct epot *p, struct etc_files *f, struct err *e)
 		if (fd < 0)
 			return fd;
 		f->m[f->n++] = (struct iso_mount){ fd, "/etc/hosts", false };
+		if (walls_map(w, fd, e) < 0)
+			return -E_SYS;
 	}
 	return 0;
 }

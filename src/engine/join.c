@@ -2,7 +2,7 @@
  * Being with a running pot: attaching to its output, executing a command in
  * it, its list of processes.
  */
-#include "engine/epot.h"
+#include "engine/walls.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -169,6 +169,8 @@ eng_exec(
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
 	AUTO_FINI(strv) struct strv env = STRV_INIT(4096);
+	AUTO_FINI(buf) struct buf filter = BUF_INIT(64 * 1024);
+	bool own_filter;
 	struct passwd_user user = { .home = "/root", .shell = "" };
 	struct iso_exec_spec spec = {
 		.tty = a->tty, .rows = a->rows, .cols = a->cols, .workdir = a->workdir
@@ -197,31 +199,29 @@ eng_exec(
 	spec.envp = strv_argv(&env);
 	spec.user = (struct iso_user){ user.uid, user.gid, user.groups, user.ngroups };
 	memcpy(spec.fds, a->fds, sizeof(spec.fds));
+	rc = walls_filter(&p, &filter, &spec.seccomp, &spec.seccomp_len, &own_filter, e);
+	if (rc < 0)
+		return rc;
 	proc->fd = -1;
 	return iso_exec(&ref, &spec, &proc->pid, &proc->fd, e);
 }
 
-struct top {
-	const char *passwd;
-	pot_task_fn *fn;
-	void *arg;
-};
 /* Names of users, each looked up once: neither a long passwd nor many processes make top slow. */
 #define TOP_NAMES 64        /* power of two */
 #define TOP_LOOKUPS_MAX 512 /* then numbers have to do */
 
-
-static int
+struct top {
+	const char *passwd;
 	struct top_name {
 		bool known;
 		uint32_t uid;
 		char text[64];
 	} names[TOP_NAMES];
 	unsigned lookups;
-one_task(void *arg, const struct iso_task *it)
-{
-	struct top *top = arg;
-	struct pot_task t = { .pid = it->pid,
+	pot_task_fn *fn;
+	void *arg;
+};
+
 static void
 user_name(struct top *top, uint32_t uid, char out[static 64])
 {
@@ -240,6 +240,11 @@ user_name(struct top *top, uint32_t uid, char out[static 64])
 		snprintf(out, 64, "%u", uid);
 }
 
+static int
+one_task(void *arg, const struct iso_task *it)
+{
+	struct top *top = arg;
+	struct pot_task t = { .pid = it->pid,
 		.host_pid = it->host_pid,
 		.ppid = it->ppid,
 		.uid = it->uid,

@@ -1,5 +1,5 @@
 /* Looking at pots: lists and details, without locks and without changing anything. */
-#include "engine/epot.h"
+#include "engine/walls.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/text.h"
+#include "model/caps.h"
 
 static void
 summarize(const struct epot *p, struct pot_summary *s)
@@ -98,7 +99,8 @@ eng_exists(struct eng *g, const char *name, struct err *e)
 /* What the caller gets, with everything it points to. */
 struct details {
 	struct pot_info info; /* first: the caller's pointer */
-	struct strv env, hosts, hooks, strings, bridges, names;
+	struct strv env, hosts, hooks, strings, bridges, names, wall_values;
+	struct pot_setting *walls;
 	struct pot_address *addresses;
 	struct pot_port *ports;
 	struct pot_interface *interfaces;
@@ -122,6 +124,8 @@ pot_info_free(struct pot_info *info)
 	strv_fini(&d->strings);
 	strv_fini(&d->bridges);
 	strv_fini(&d->names);
+	strv_fini(&d->wall_values);
+	free(d->walls);
 	free(d->addresses);
 	free(d->ports);
 	free(d->interfaces);
@@ -172,7 +176,7 @@ add_mounts(struct details *d, const struct epot *p, struct err *e)
 		return err_nomem(e);
 	for (size_t i = 0; i < d->info.nmounts; i++)
 		d->mounts[i] = (struct pot_mount){ d->conf_mounts[i].source, d->conf_mounts[i].target,
-			d->conf_mounts[i].ro };
+			d->conf_mounts[i].ro, d->conf_mounts[i].idmap };
 	d->info.mounts = d->mounts;
 	return 0;
 }
@@ -326,6 +330,68 @@ add_network(struct details *d, struct epot *p, struct err *e)
 	return rc;
 }
 
+/* ---- its walls */
+
+/* As they are when it runs, else as they will be. */
+static void
+add_userns(struct details *d, struct epot *p)
+{
+	const struct iso_ref ref = epot_ref(p);
+	struct pot_info *i = &d->info;
+	bool active = state_is_active(&p->state.rec) && ref.init.pid > 0;
+	AUTO(fd) int ns = -1;
+	const char *why;
+
+	if (active && iso_userns_of(&ref, &ns, &i->userns_first, &i->userns_ids, NULL) == 0) {
+		why = walls_no_userns(p);
+		if (i->userns_ids == 0)
+			snprintf(i->userns_why, sizeof(i->userns_why), "%s",
+			    *why != '\0' ? why : "the kernel or the file system cannot map its ids");
+		return;
+	}
+	why = walls_no_userns(p);
+	snprintf(i->userns_why, sizeof(i->userns_why), "%s", why);
+	if (*why == '\0' && ids_find(p->eng, p->state.rec.id, &i->userns_first) == 1)
+		i->userns_ids = IDS_PER_POT;
+	else if (*why == '\0')
+		snprintf(i->userns_why, sizeof(i->userns_why), "it gets its ids at the start");
+}
+
+static int
+add_walls(struct details *d, struct epot *p, struct err *e)
+{
+	AUTO_FINI(buf) struct buf names = BUF_INIT(4096);
+	struct pot_info *i = &d->info;
+	const char *value;
+	uint64_t caps;
+	int rc = walls_caps(&p->conf, &caps, e);
+
+	if (rc < 0)
+		return rc;
+	caps_print(caps, &names);
+	snprintf(i->capabilities, sizeof(i->capabilities), "%s", buf_cstr(&names));
+	i->privileged = walls_is(&p->conf, PC_PRIVILEGED);
+	i->read_only = walls_is(&p->conf, PC_READONLY);
+	i->no_new_privs = !i->privileged && potconf_attr_bool(&p->conf, "no_new_privs");
+	value = potconf_get(&p->conf, PC_SECCOMP, "default");
+	snprintf(i->seccomp, sizeof(i->seccomp), "%s",
+	    i->privileged && strcmp(value, "default") == 0 ? "unconfined" : value);
+	d->walls = calloc(p->conf.kv.n + 1, sizeof(*d->walls));
+	if (d->walls == NULL)
+		return err_nomem(e);
+	for (size_t n = 0; n < walls_nrows; n++)
+		for (size_t pos = 0; (value = kv_next(&p->conf.kv, walls_rows[n].key, &pos)) != NULL;) {
+			strv_add(&d->wall_values, value);
+			if (d->wall_values.failed)
+				return err_nomem(e);
+			d->walls[i->nwalls++] = (struct pot_setting){ walls_rows[n].name,
+				d->wall_values.v[d->wall_values.n - 1], false };
+		}
+	i->walls = d->walls;
+	add_userns(d, p);
+	return 0;
+}
+
 static void
 add_texts(struct details *d, struct epot *p)
 {
@@ -368,7 +434,8 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return err_nomem(e);
-	d->env.max = d->hosts.max = d->hooks.max = d->strings.max = d->bridges.max = d->names.max = 100000;
+	d->wall_values.max = d->env.max = d->hosts.max = d->hooks.max = d->strings.max = d->bridges.max =
+	    d->names.max = 100000;
 	summarize(&p, &d->info.summary);
 	add_texts(d, &p);
 	add_all(&p.conf, PC_ENV, &d->env);
@@ -379,6 +446,8 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	rc = add_attrs(d, &p, e);
 	if (rc == 0)
 		rc = add_mounts(d, &p, e);
+	if (rc == 0)
+		rc = add_walls(d, &p, e);
 	if (rc == 0)
 		rc = add_network(d, &p, e);
 	if (rc == 0)

@@ -181,8 +181,13 @@ mount_now(struct epot *p, const struct potconf_mount *m, bool dir, struct err *e
 {
 	const struct iso_ref ref = epot_ref(p);
 	AUTO(fd) int fd = iso_bind(AT_FDCWD, m->source, m->ro, true, e);
+	AUTO(fd) int ns = -1;
+	uint32_t first, ids;
+	int rc = fd < 0 ? fd : m->idmap ? iso_userns_of(&ref, &ns, &first, &ids, e) : 0;
 
-	return fd < 0 ? fd : iso_mount_into(&ref, &(struct iso_mount){ fd, m->target, dir }, e);
+	if (rc == 0 && ns >= 0)
+		rc = iso_idmap(fd, ns, true, e);
+	return rc < 0 ? rc : iso_mount_into(&ref, &(struct iso_mount){ fd, m->target, dir }, e);
 }
 
 static void
@@ -218,7 +223,7 @@ int
 eng_mount_in(struct eng *g, const char *name, const struct pot_mount *m, struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
-	struct potconf_mount pm = { NULL, (char *)m->target, m->read_only };
+	struct potconf_mount pm = { NULL, (char *)m->target, m->read_only, m->idmap };
 	AUTO_FREE char *source = realpath(m->source, NULL);
 	struct stat st;
 	int rc;

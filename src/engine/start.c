@@ -6,6 +6,7 @@
 #include "engine/epot.h"
 #include "engine/image.h"
 #include "engine/sync.h"
+#include "engine/walls.h"
 
 #include <sys/random.h>
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include "base/file.h"
 #include "base/inroot.h"
 #include "base/text.h"
-#include "model/caps.h"
 
 #define MOUNTS_MAX 256
 #define ALIVE_WAIT_MS 10000 /* for the last breath of the shim before */
@@ -29,6 +29,7 @@ struct start {
 	const struct pot_start_args *args;
 	int root_fd;
 	int alive_fd; /* the state file, locked; the shim's from the start on */
+	struct epot_walls walls;
 	struct etc_files etc;
 	struct iso_mount mounts[MOUNTS_MAX];
 	size_t nmounts, nborrowed; /* the first nborrowed are etc's */
@@ -49,8 +50,11 @@ up_hooks(struct start *s, struct err *e)
 static int
 up_root(struct start *s, struct err *e)
 {
-	s->root_fd = stor_mount(s->p->eng->stor, epot_fs(s->p), false, e);
-	return s->root_fd < 0 ? s->root_fd : 0;
+	int rc = walls_open(s->p, &s->walls, e);
+
+	if (rc == 0)
+		rc = s->root_fd = walls_mount_root(s->p, &s->walls, e);
+	return rc < 0 ? rc : 0;
 }
 
 static int
@@ -75,7 +79,38 @@ add_user_mount(struct start *s, const struct potconf_mount *m, struct err *e)
 	if (stat(m->source, &st) != 0)
 		return err_sys(e, "cannot mount %s", m->source);
 	rc = add_mount(s, iso_bind(AT_FDCWD, m->source, m->ro, true, e), m->target, S_ISDIR(st.st_mode), e);
+	if (rc == 0 && m->idmap && s->walls.iso.ids != 0)
+		rc = iso_idmap(s->mounts[s->nmounts - 1].fd, s->walls.map.userns_fd, true, e);
 	return rc < 0 ? err_wrap(e, "mount-in %s", m->target) : 0;
+}
+
+static int
+add_tmpfs(struct start *s, const char *text, struct err *e)
+{
+	AUTO_FREE struct walls_tmpfs *t = malloc(sizeof(*t));
+	int fd, rc = t == NULL ? err_nomem(e) : walls_tmpfs(text, t, e);
+
+	if (rc < 0)
+		return rc;
+	strv_add(&s->tmpfs, t->path);
+	rc = strv_check(&s->tmpfs, "tmpfs mounts", e);
+	if (rc < 0)
+		return rc;
+	fd = iso_tmpfs(t->size, t->mode, s->walls.iso.id_first, e);
+	rc = add_mount(s, fd, s->tmpfs.v[s->tmpfs.n - 1], true, e);
+	return rc < 0 ? rc : iso_restrict(fd, t->read_only, !t->exec, e);
+}
+
+static int
+add_all_tmpfs(struct start *s, struct err *e)
+{
+	const char *text;
+	size_t pos = 0;
+	int rc = 0;
+
+	while (rc == 0 && (text = kv_next(&s->p->conf.kv, PC_TMPFS, &pos)) != NULL)
+		rc = add_tmpfs(s, text, e);
+	return rc < 0 ? err_wrap(e, "tmpfs") : rc;
 }
 
 static int
@@ -84,12 +119,14 @@ up_files(struct start *s, struct err *e)
 	int rc = etc_make(s->p, e);
 
 	if (rc == 0)
-		rc = etc_mounts(s->p, &s->etc, e);
+		rc = etc_mounts(s->p, &s->walls, &s->etc, e);
 	for (size_t i = 0; i < s->etc.n && rc == 0; i++)
 		s->mounts[s->nmounts++] = s->etc.m[i];
 	s->nborrowed = s->nmounts;
 	if (rc == 0 && !potconf_attr_bool(&s->p->conf, "no-tmpfs"))
-		rc = add_mount(s, iso_tmpfs(0, 01777, 0, e), "/tmp", true, e);
+		rc = add_mount(s, iso_tmpfs(0, 01777, s->walls.iso.id_first, e), "/tmp", true, e);
+	if (rc == 0)
+		rc = add_all_tmpfs(s, e);
 	if (rc == 0)
 		rc = potconf_mounts(&s->p->conf, &s->user_mounts, &s->nuser_mounts, e);
 	for (size_t i = 0; i < s->nuser_mounts && rc == 0; i++)
@@ -178,7 +215,7 @@ spawn(struct start *s, struct err *e)
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
-		.walls = { .caps = CAPS_DEFAULT },
+		.walls = s->walls.iso,
 		.io = s->args->fds != NULL ? ISO_IO_FDS
 		    : s->args->attach      ? ISO_IO_ATTACH
 					   : ISO_IO_LOG,
@@ -270,6 +307,8 @@ start_fini(struct start *s)
 		fd_close(s->mounts[i].fd);
 	etc_files_fini(&s->etc);
 	potconf_mounts_free(s->user_mounts, s->nuser_mounts);
+	walls_close(&s->walls);
+	strv_fini(&s->tmpfs);
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
 	iso_child_fini(&s->child);
@@ -304,8 +343,7 @@ begin(struct start *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	snprintf(prefix, sizeof(prefix), "pot-%s", id == NULL ? "node" : id);
-	rc = iso_cgroup_path(
-	    *parent == '\0' ? NULL : parent, prefix, p->name, ISO_CG_ALWAYS, r->cgroup, e);
+	rc = iso_cgroup_path(*parent == '\0' ? NULL : parent, prefix, p->name, ISO_CG_ALWAYS, r->cgroup, e);
 	if (rc < 0)
 		return rc;
 	if (getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
@@ -334,8 +372,12 @@ undo(struct start *s, const struct err *why)
 	snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, why->msg);
 	/* No fd of ours may hold what is taken down. */
 	start_fini(s);
-	*s =
-	    (struct start){ .p = p, .args = s->args, .root_fd = -1, .alive_fd = -1, .child = ISO_CHILD_INIT };
+	*s = (struct start){ .p = p,
+		.args = s->args,
+		.root_fd = -1,
+		.alive_fd = -1,
+		.walls = EPOT_WALLS_INIT,
+		.child = ISO_CHILD_INIT };
 	if (epot_walk_back(p, POT_FAILED, reason, &own) < 0)
 		event_warn(&p->eng->events, "%s", own.msg);
 }
@@ -416,6 +458,8 @@ eng_start(struct eng *g, const char *name, const struct pot_start_args *args, st
 		.alive_fd = -1,
 		.argv = STRV_INIT(4096),
 		.env = STRV_INIT(4096),
+		.tmpfs = STRV_INIT(256),
+		.walls = EPOT_WALLS_INIT,
 		.child = ISO_CHILD_INIT };
 	struct err own = ERR_INIT;
 	int rc;

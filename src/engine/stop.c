@@ -6,7 +6,7 @@
  * executes (eng_cleanup). Everybody else waits for the shim's lock to go and
  * then looks; where the shim was killed, that look is the repair.
  */
-#include "engine/epot.h"
+#include "engine/walls.h"
 
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -64,6 +64,8 @@ run_exec_stop(struct epot *p, int64_t timeout_ms, struct err *e)
 	const char *cmd = potconf_attr(&p->conf, "exec_stop");
 	AUTO_FINI(strv) struct strv argv = STRV_INIT(4096);
 	AUTO_FINI(strv) struct strv env = STRV_INIT(4096);
+	AUTO_FINI(buf) struct buf filter = BUF_INIT(64 * 1024);
+	bool own_filter;
 	AUTO(fd) int null = -1;
 	struct iso_ref ref = epot_ref(p);
 	struct proc_id id;
@@ -85,7 +87,9 @@ run_exec_stop(struct epot *p, int64_t timeout_ms, struct err *e)
 			.argv = strv_argv(&argv), .envp = strv_argv(&env), .fds = { null, null, null }
 		};
 
-		rc = iso_exec(&ref, &spec, &pid, &pty, e);
+		rc = walls_filter(p, &filter, &spec.seccomp, &spec.seccomp_len, &own_filter, e);
+		if (rc == 0)
+			rc = iso_exec(&ref, &spec, &pid, &pty, e);
 	}
 	if (rc < 0)
 		return rc;

@@ -163,7 +163,7 @@ struct iso_exec_spec {
 	bool tty;
 	unsigned short rows, cols; /* with tty, 0 leaves the default */
 	int fds[3];
-	const void *seccomp; /* as in iso_spec: that of the running pot */
+	const void *seccomp; /* as in iso_walls; capabilities and user namespace are the running pot's */
 	size_t seccomp_len;
 	const struct iso_rlimit *rlimits;
 	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
@@ -213,6 +213,10 @@ int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, st
 int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *) MUST_CHECK;
 /* size 0: the kernel's default; owner: the host's id of whose its root directory is. */
 int iso_tmpfs(uint64_t size, mode_t, uint32_t owner, struct err *) MUST_CHECK;
+/* Narrows a detached mount. */
+int iso_restrict(int mount_fd, bool ro, bool noexec, struct err *) MUST_CHECK;
+/* A running pot's user namespace as an fd, and the host's id of its root; -1 and 0 when it has none of its own. */
+int iso_userns_of(const struct iso_ref *, int *fd, uint32_t *first, uint32_t *ids, struct err *) MUST_CHECK;
 /* Into a running pot / out of it. The target is resolved inside. */
 int iso_mount_into(const struct iso_ref *, const struct iso_mount *, struct err *) MUST_CHECK;
 int iso_unmount_from(const struct iso_ref *, const char *target, struct err *) MUST_CHECK;

@@ -48,6 +48,10 @@ const struct config_key config_keys[] = {
 	    MS_PER_DAY },
 	{ "storage", NULL, CONFIG_CHOICE, "auto", "auto|zfs|btrfs|overlay",
 	    "storage mechanism that pot init takes", 0, 0 },
+	{ "userns_count", NULL, CONFIG_UINT, "4094", NULL,
+	    "how many pots can have a range of 65536 user ids of their own", 1, 65535 },
+	{ "userns_first", NULL, CONFIG_UINT, "1879048192", NULL, "first user id of the first of these ranges",
+	    65536, UINT32_MAX },
 	{ "zfs_root", "POT_ZFS_ROOT", CONFIG_STRING, "", NULL,
 	    "dataset under which those of the pots are made", 0, 0 },
 };

@@ -12,6 +12,7 @@
 #include "model/name.h"
 #include "model/port.h"
 #include "model/potconf_impl.h"
+#include "model/walls.h"
 #include "model/reference.h"
 
 #define ATTR_PREFIX "pot.attr."
@@ -264,6 +265,7 @@ static int
 check_value(const char *key, const char *value, struct err *e)
 {
 	const struct known *k = find_known(key);
+	const struct walls_row *wall = walls_find_key(key);
 	const struct limits_row *limit = limits_find_key(key);
 	const struct attr *a = find_attr(key);
 	int r;
@@ -276,6 +278,8 @@ check_value(const char *key, const char *value, struct err *e)
 		if (r < 0)
 			return err_wrap(e, "%s", key);
 	}
+	if (wall != NULL && (r = wall->check(value, e)) < 0)
+		return err_wrap(e, "%s", key);
 	if (k != NULL && (r = k->check(value, e)) < 0) {
 		err_wrap(e, "%s", key);
 		return r;
@@ -297,10 +301,13 @@ static bool
 may_repeat(const char *key)
 {
 	const struct known *k = find_known(key);
+	const struct walls_row *wall = walls_find_key(key);
 	const struct limits_row *limit = limits_find_key(key);
 
 	if (limit != NULL)
 		return limit->repeated;
+	if (wall != NULL)
+		return wall->repeated;
 	return k != NULL ? k->repeated : find_attr(key) == NULL;
 }
 

@@ -18,6 +18,7 @@ struct potconf_mount {
 	char *source; /* absolute host directory or file */
 	char *target; /* absolute, inside */
 	bool ro;
+	bool idmap; /* its owners are shown as the pot's users */
 };
 
 struct potconf {

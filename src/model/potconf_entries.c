@@ -302,16 +302,16 @@ mount_fini(struct potconf_mount *m)
 {
 	free(m->source);
 	free(m->target);
-	*m = (struct potconf_mount){ NULL, NULL, false };
+	*m = (struct potconf_mount){ NULL, NULL, false, false };
 }
 
 /* A checked copy. On error nothing is owned. */
 static int
-mount_make(struct potconf_mount *m, const char *source, const char *target, bool ro, struct err *e)
+mount_make(struct potconf_mount *m, const char *source, const char *target, bool ro, bool idmap, struct err *e)
 {
 	int r;
 
-	*m = (struct potconf_mount){ .ro = ro };
+	*m = (struct potconf_mount){ .ro = ro, .idmap = idmap };
 	r = path_make(&m->source, source, "source", e);
 	if (r == 0)
 		r = path_make(&m->target, target, "target", e);
@@ -322,7 +322,7 @@ mount_make(struct potconf_mount *m, const char *source, const char *target, bool
 	return r;
 }
 
-/* "SOURCE TARGET [ro]", as it is kept. */
+/* "SOURCE TARGET [ro] [idmap]", as it is kept. */
 static int
 mount_read(struct potconf_mount *m, const char *value, struct err *e)
 {
@@ -331,9 +331,11 @@ mount_read(struct potconf_mount *m, const char *value, struct err *e)
 
 	if ((r = text_split(value, &words, e)) < 0 || (r = strv_check(&words, PC_MOUNT, e)) < 0)
 		return r;
-	if (words.n != 2 && !(words.n == 3 && strcmp(words.v[2], "ro") == 0))
-		return err_set(e, E_INVAL, "'%.200s' is not of the form SOURCE TARGET [ro]", value);
-	return mount_make(m, words.v[0], words.v[1], words.n == 3, e);
+	bool ro = words.n > 2 && strcmp(words.v[2], "ro") == 0;
+	bool idmap = words.n > 2 && strcmp(words.v[words.n - 1], "idmap") == 0;
+	if (words.n < 2 || words.n != 2 + (size_t)ro + (size_t)idmap)
+		return err_set(e, E_INVAL, "'%.200s' is not of the form SOURCE TARGET [ro] [idmap]", value);
+	return mount_make(m, words.v[0], words.v[1], ro, idmap, e);
 }
 
 int
@@ -374,13 +376,19 @@ potconf_mount_add(struct potconf *pc, const struct potconf_mount *mount, struct 
 {
 	AUTO_FINI(buf) struct buf line = BUF_INIT(16 * PATH_LEN_MAX);
 	struct potconf_mount m;
-	char ro[] = "ro";
-	size_t at = 0;
+	char ro[] = "ro", idmap[] = "idmap", *words[5] = { NULL };
+	size_t at = 0, n = 0;
 	int r;
 
-	if ((r = mount_make(&m, mount->source, mount->target, mount->ro, e)) < 0)
+	if ((r = mount_make(&m, mount->source, mount->target, mount->ro, mount->idmap, e)) < 0)
 		return r;
-	text_join((char *const[]){ m.source, m.target, m.ro ? ro : NULL, NULL }, &line);
+	words[n++] = m.source;
+	words[n++] = m.target;
+	if (m.ro)
+		words[n++] = ro;
+	if (m.idmap)
+		words[n] = idmap;
+	text_join(words, &line);
 	if ((r = mount_find(&pc->kv, m.target, &at, e)) == 1)
 		r = err_set(e, E_EXIST, "mount target %.200s: used already", m.target);
 	else if (r == 0 && (r = buf_check(&line, "the mount", e)) == 0 &&

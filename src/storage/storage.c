@@ -275,11 +275,19 @@ stor_quota(struct stor *s, struct stor_fs fs, uint64_t bytes, struct err *e)
 }
 
 int
-stor_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+stor_mount_mapped(struct stor *s, struct stor_fs fs, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	int rc = check_fs(fs, e);
 
-	return rc < 0 ? rc : s->ops->mount(s, fs, ro, e);
+	if (rc == 0 && map != NULL && (s->caps & STOR_CAP_IDMAP) == 0)
+		rc = err_set(e, E_NOTSUP, "storage %s cannot map user ids", s->ops->name);
+	return rc < 0 ? rc : s->ops->mount(s, fs, ro, map, e);
+}
+
+int
+stor_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+{
+	return stor_mount_mapped(s, fs, ro, NULL, e);
 }
 
 int

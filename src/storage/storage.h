@@ -63,6 +63,16 @@ struct stor_params {
 };
 
 /*
+ * How a root's ids are shown: those on the disk are 0 to ids-1, in the mount
+ * they are first to first+ids-1. What is written through it is 0-based on the
+ * disk again, so snapshots, clones and images never see the map.
+ */
+struct stor_idmap {
+	int userns_fd; /* a user namespace with exactly this map */
+	uint32_t first;
+};
+
+/*
  * The contract of a mechanism. `s` is open; names are valid; fs exists unless
  * said otherwise is NOT guaranteed: a missing source is E_NOENT naming it, an
  * existing target E_EXIST. All are synchronous and durable when they return
@@ -110,8 +120,10 @@ struct stor_ops {
 	 * Not more than one writable mount of a file system at a time (caller's lock).
 	 * Nothing appears in the host's mount table except where the mechanism cannot
 	 * do without (zfs: the dataset's own mount point below the installation).
+	 * With a map (only where STOR_CAP_IDMAP): E_NOTSUP when this kernel or the file
+	 * system below cannot after all.
 	 */
-	int (*mount)(struct stor *, struct stor_fs, bool ro, struct err *);
+	int (*mount)(struct stor *, struct stor_fs, bool ro, const struct stor_idmap *, struct err *);
 	/* Called when no mount of it is used any more; NULL when nothing is to do. */
 	int (*unmount)(struct stor *, struct stor_fs, struct err *);
 	/* Removes what a killed operation left for this name; NULL when nothing can be left. */
@@ -155,6 +167,9 @@ int stor_list(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *,
 int stor_usage(struct stor *, struct stor_fs, struct stor_info *, struct err *) MUST_CHECK;
 int stor_quota(struct stor *, struct stor_fs, uint64_t bytes, struct err *) MUST_CHECK;
 int stor_mount(struct stor *, struct stor_fs, bool ro, struct err *) MUST_CHECK;
+/* The same with a map, which may be NULL; E_NOTSUP without STOR_CAP_IDMAP. */
+int stor_mount_mapped(
+    struct stor *, struct stor_fs, bool ro, const struct stor_idmap *, struct err *) MUST_CHECK;
 int stor_unmount(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int stor_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 

@@ -478,7 +478,7 @@ zfs_rename(struct stor *s, struct stor_fs fs, const char *newname, struct err *e
 }
 
 static int
-zfs_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+zfs_mount(struct stor *s, struct stor_fs fs, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO_FINI(buf) struct buf path = BUF_INIT(PATH_MAX);
 	char ds[ZFS_NAME_LEN];
@@ -489,11 +489,11 @@ zfs_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
 	if (rc < 0)
 		return rc;
 	zfs_dataset(s, fs, ds);
-	rc = zfs_os_mount(ds, path.data, ro, e);
+	rc = zfs_os_mount(ds, path.data, ro, map, e);
 	if (rc != -ZFS_CANMOUNT_OFF)
 		return rc;
 	rc = zfs_run(NULL, e, "set", "canmount=noauto", ds, NULL);
-	return rc < 0 ? rc : zfs_os_mount(ds, path.data, ro, e);
+	return rc < 0 ? rc : zfs_os_mount(ds, path.data, ro, map, e);
 }
 
 static int

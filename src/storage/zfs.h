@@ -79,7 +79,8 @@ unsigned zfs_os_caps(void);
 bool zfs_os_clone_mounts(void);
 /* Is something mounted on this directory? */
 bool zfs_os_is_mounted(const char *path);
-int zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *) MUST_CHECK;
+int zfs_os_mount(
+    const char *dataset, const char *path, bool ro, const struct stor_idmap *, struct err *) MUST_CHECK;
 /* Keeps what is mounted on path; -1 when nothing is. put_back mounts it there again, if it is not, and closes. */
 int zfs_os_keep(const char *path);
 void zfs_os_put_back(int fd, const char *path);

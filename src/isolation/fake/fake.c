@@ -465,6 +465,20 @@ iso_cpus_allowed(unsigned *cpus, size_t max, size_t *n, struct err *e)
 }
 
 int
+iso_restrict(int mount_fd, bool ro, bool noexec, struct err *e)
+{
+	return 0;
+}
+
+int
+iso_userns_of(const struct iso_ref *ref, int *fd, uint32_t *first, uint32_t *ids, struct err *e)
+{
+	*fd = -1;
+	*first = *ids = 0;
+	return 0;
+}
+
+int
 iso_userns(uint32_t first, uint32_t count, struct err *e)
 {
 	return err_set(e, E_NOTSUP, "no user namespaces here");

@@ -19,7 +19,8 @@
 int
 iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 {
-	struct mount_attr attr = { .attr_set = ro ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0),
+		.propagation = MS_PRIVATE };
 	unsigned rec = recursive ? AT_RECURSIVE : 0, itself = *path == '\0' ? AT_EMPTY_PATH : 0;
 	AUTO(fd)
 	int fd = (int)syscall(SYS_open_tree, dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec | itself);
@@ -73,6 +74,36 @@ iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 		return tmpfs_error(fs, e);
 	fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	return fd >= 0 ? fd : err_sys(e, "cannot make a tmpfs");
+}
+
+int
+iso_restrict(int mount_fd, bool ro, bool noexec, struct err *e)
+{
+	struct mount_attr attr = { .attr_set =
+				       (ro ? MOUNT_ATTR_RDONLY : 0) | (noexec ? MOUNT_ATTR_NOEXEC : 0) };
+
+	if (attr.attr_set != 0 &&
+	    syscall(SYS_mount_setattr, mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
+		return err_sys(e, "cannot set the attributes of a mount");
+	return 0;
+}
+
+int
+iso_userns_of(const struct iso_ref *ref, int *fd, uint32_t *first, uint32_t *ids, struct err *e)
+{
+	char path[40];
+	int r = walls_ids(&ref->init, first, ids, e);
+
+	*fd = -1;
+	if (r < 0 || *ids == 0)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)ref->init.pid);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0 || !proc_id_alive(&ref->init)) {
+		fd_close(take_fd(*fd));
+		return err_set(e, E_STATE, "the pot has ended");
+	}
+	return 0;
 }
 
 int

@@ -465,7 +465,7 @@ fake_list(struct stor *s, enum stor_kind kind, bool sizes, stor_info_fn *fn, voi
 }
 
 static int
-fake_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+fake_mount(struct stor *s, struct stor_fs fs, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	(void)ro;
 	int rc = fake_recover(s, fs, e);

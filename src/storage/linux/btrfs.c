@@ -510,14 +510,14 @@ btrfs_snap_destroy(struct stor *s, struct stor_fs fs, const char *tag, struct er
 }
 
 static int
-btrfs_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+btrfs_mount(struct stor *s, struct stor_fs fs, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO(fd) int root = -1;
 	AUTO(fd) int dir = btrfs_open_fs(s->priv, fs, &root, e);
 
 	if (dir < 0)
 		return dir;
-	return detached_mount(root, ro, fs.name, e);
+	return detached_mount(root, ro, map, fs.name, e);
 }
 
 const struct stor_ops stor_btrfs = {

@@ -3,13 +3,14 @@
  * storage mechanism; the caller owns the fd that comes back.
  */
 #include <sys/mount.h>
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base/auto.h"
 #include "storage/linux/detached.h"
 
 int
-detached_mount(int dirfd, bool ro, const char *what, struct err *e)
+detached_mount(int dirfd, bool ro, const struct stor_idmap *map, const char *what, struct err *e)
 {
 	/*
 	 * Of a shared mount, which most systems have, the clone is one more peer:
@@ -20,7 +21,14 @@ detached_mount(int dirfd, bool ro, const char *what, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "mounting %s", what);
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+	if (map != NULL) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)map->userns_fd;
+	}
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
+		if (map != NULL && (errno == EINVAL || errno == EPERM || errno == EOPNOTSUPP))
+			return err_set(e, E_NOTSUP, "mounting %s: its file system cannot map user ids", what);
 		return err_sys(e, "making the mount of %s private%s", what, ro ? " and read-only" : "");
+	}
 	return take_fd(fd);
 }

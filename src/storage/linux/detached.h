@@ -7,13 +7,13 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "storage/storage.h"
 
 /*
  * Returns an O_PATH directory fd on a detached clone of the mount at dirfd
  * (an fd in the caller's mount namespace); closing it unmounts. `what` names
- * the directory in messages.
+ * the directory in messages. The map may be NULL; E_NOTSUP where it is not possible.
  */
-int detached_mount(int dirfd, bool ro, const char *what, struct err *) MUST_CHECK;
+int detached_mount(int dirfd, bool ro, const struct stor_idmap *, const char *what, struct err *) MUST_CHECK;
 
 #endif

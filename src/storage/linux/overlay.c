@@ -475,7 +475,7 @@ overlay_list(struct stor *s, enum stor_kind kind, bool sizes, stor_info_fn *fn, 
 }
 
 static int
-overlay_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
+overlay_mount(struct stor *s, struct stor_fs fs, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO_FINI(ovl_fs) struct ovl_fs f = OVL_FS_INIT;
 	struct ovl *o = priv(s);
@@ -489,7 +489,7 @@ overlay_mount(struct stor *s, struct stor_fs fs, bool ro, struct err *e)
 		if (mark < 0)
 			return err_sys(e, "%s/mounted", f.entry);
 	}
-	return ovl_mount(o, &f, ro, e);
+	return ovl_mount(o, &f, ro, map, e);
 }
 
 static int
@@ -568,7 +568,7 @@ overlay_open(struct stor *s, struct err *e)
 		return err_nomem(e);
 	*o = (struct ovl){ -1, -1, -1, -1, false };
 	s->priv = o;
-	s->caps = 0;
+	s->caps = STOR_CAP_IDMAP;
 	int rc = o->top = dir_open(s->dirfd, "overlay", e);
 	if (rc >= 0)
 		rc = o->layers = dir_open(o->top, "layers", e);

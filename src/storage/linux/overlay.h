@@ -141,7 +141,8 @@ int ovl_refuse_mounted(const struct ovl *, const struct ovl_fs *, struct err *) 
 int ovl_open_unmounted(const struct ovl *, struct ovl_fs *, struct stor_fs, struct err *) MUST_CHECK;
 
 /* --- overlay_mount.c: from directories to a mount --- */
-int ovl_mount(const struct ovl *, const struct ovl_fs *, bool ro, struct err *) MUST_CHECK;
+int ovl_mount(
+    const struct ovl *, const struct ovl_fs *, bool ro, const struct stor_idmap *, struct err *) MUST_CHECK;
 /* Is upper of f under a mount anywhere on this machine? 1, 0, <0. */
 int ovl_in_use(const struct ovl *, const struct ovl_fs *, struct err *) MUST_CHECK;
 /* As the mechanism's probe, with dir an existing directory. */

@@ -26,6 +26,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/ids.h"
 #include "storage/linux/detached.h"
 #include "storage/linux/overlay.h"
 
@@ -40,9 +41,11 @@
 /* What to put together; all names are relative to base. */
 struct plan {
 	int base;
-	const struct strv *lowers; /* top first */
-	const char *dir;           /* upper/ and work/ are in this; NULL: read-only */
-	const char *place;         /* a directory to mount on where a place is needed */
+	const struct strv *lowers;    /* top first */
+	const char *dir;              /* upper/ and work/ are in this; NULL: read-only */
+	const char *place;            /* a directory to mount on where a place is needed */
+	const struct stor_idmap *map; /* or NULL */
+	int mapped;                   /* with a map: the detached, mapped mount that base is in */
 };
 
 static int
@@ -97,7 +100,6 @@ add_upper(int fs, const struct plan *p)
 	return set_path(fs, "workdir", p, p->dir, "/work");
 }
 
-/* The mount's fd; -E_NOTSUP when this kernel cannot take layers one by one. */
 /* Where overlayfs cannot make its work directory it mounts read-only and says so in the kernel's log alone. */
 static int
 check_writable(int fd, const char *entry, struct err *e)
@@ -116,6 +118,28 @@ check_writable(int fd, const char *entry, struct err *e)
 	return err_hint(e, "dmesg tells why");
 }
 
+/*
+ * overlayfs writes to its layers as whoever mounted it. Where those are
+ * mapped, that must be somebody whom the map knows: the pot's root.
+ */
+static int
+create_as_owner(int fs, const struct plan *p, struct err *e)
+{
+	int rc = p->map != NULL ? ids_enter(p->map->first, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	rc = fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (p->map != NULL) {
+		int sys = errno;
+
+		ids_leave();
+		errno = sys;
+	}
+	return rc;
+}
+
+/* The mount's fd; -E_NOTSUP when this kernel cannot take layers one by one. */
 static int
 mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 {
@@ -128,8 +152,12 @@ mount_by_fsopen(const struct plan *p, const char *entry, struct err *e)
 	set(fs, "source", "pot");
 	if (add_upper(fs, p) < 0 || set(fs, "redirect_dir", "nofollow") < 0 || set(fs, "metacopy", "off") < 0)
 		return explain(fs, entry, e);
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (create_as_owner(fs, p, e) < 0) {
+		/* Before Linux 6.15 a layer must not be in a detached mount. */
+		if (p->map != NULL && errno == EINVAL)
+			return err_set(e, E_NOTSUP, "no layers in detached mounts");
 		return explain(fs, entry, e);
+	}
 	AUTO(fd) int fd = fsmount(fs, FSMOUNT_CLOEXEC, p->dir == NULL ? MOUNT_ATTR_RDONLY : 0);
 	if (fd < 0)
 		return explain(fs, entry, e);
@@ -158,8 +186,14 @@ legacy_data(const struct plan *p, struct buf *data, struct err *e)
 static void __attribute__((noreturn)) mount_in_child(const struct plan *p, const char *data, int slot)
 {
 	if (fchdir(p->base) < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("pot", p->place, "overlay", p->dir == NULL ? MS_RDONLY : 0, data) < 0)
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		_exit(errno);
+	/* Any place will do: what counts is that it is one of this namespace. */
+	if (p->map != NULL &&
+	    (move_mount(p->mapped, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+		fchdir(p->base) < 0 || ids_enter(p->map->first, NULL) < 0))
+		_exit(errno);
+	if (mount("pot", p->place, "overlay", p->dir == NULL ? MS_RDONLY : 0, data) < 0)
 		_exit(errno);
 	int fd = open_tree(AT_FDCWD, p->place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0 || dup3(fd, slot, O_CLOEXEC) < 0)
@@ -191,7 +225,11 @@ mount_by_child(const struct plan *p, const char *entry, struct err *e)
 		if (errno != EINTR)
 			return err_sys(e, "mounting %s: wait", entry);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return take_fd(slot);
+		return p->map != NULL && p->dir != NULL && check_writable(slot, entry, e) < 0 ? -E_SYS
+											      : take_fd(slot);
+	if (p->map != NULL && WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == EINVAL || WEXITSTATUS(status) == EPERM))
+		return err_set(e, E_NOTSUP, "mounting %s: the kernel's overlay cannot map user ids", entry);
 	return err_sysno(e, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR, "mounting %s as overlay", entry);
 }
 
@@ -209,15 +247,25 @@ mount_plan(const struct plan *p, const char *entry, struct err *e)
  * and the kernel then knows that upper is in use.
  */
 int
-ovl_mount(const struct ovl *o, const struct ovl_fs *f, bool ro, struct err *e)
+ovl_mount(const struct ovl *o, const struct ovl_fs *f, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO_FINI(strv) struct strv lowers = STRV_INIT(OVL_DEPTH_MAX + 2);
 	char dir[OVL_ENTRY_LEN + 8];
-	const struct plan p = { o->layers, &lowers, ro ? NULL : dir, "../empty" };
+	AUTO(fd) int mapped = -1, base = -1;
+	struct plan p = { o->layers, &lowers, ro ? NULL : dir, "../empty", map, -1 };
 
 	if (ro && f->layers.n == 0) {
 		AUTO(fd) int upper = dir_open(f->dir, "upper", e);
-		return upper < 0 ? upper : detached_mount(upper, true, f->entry, e);
+		return upper < 0 ? upper : detached_mount(upper, true, map, f->entry, e);
+	}
+	/* The layers are mapped, all at once by a mount above them; overlayfs itself takes no map. */
+	if (map != NULL) {
+		p.mapped = mapped = detached_mount(o->top, false, map, f->entry, e);
+		if (mapped < 0)
+			return mapped;
+		p.base = base = openat(mapped, "layers", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (base < 0)
+			return err_sys(e, "overlay: layers");
 	}
 	snprintf(dir, sizeof(dir), "../fs/%s", f->entry);
 	if (ro)
@@ -269,7 +317,7 @@ static int
 try_mount(int dir, struct buf *why, struct err *e)
 {
 	AUTO_FINI(strv) struct strv lowers = STRV_INIT(1);
-	const struct plan p = { dir, &lowers, ".", "layers" };
+	const struct plan p = { dir, &lowers, ".", "layers", NULL, -1 };
 	struct err reason = ERR_INIT;
 
 	strv_add(&lowers, "layers");

@@ -51,7 +51,8 @@ zfs_os_is_mounted(const char *path)
 }
 
 int
-zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
+zfs_os_mount(
+    const char *dataset, const char *path, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO(fd) int dir = -1;
 	struct statfs sf;
@@ -72,7 +73,7 @@ zfs_os_mount(const char *dataset, const char *path, bool ro, struct err *e)
 		err_set(e, E_STATE, "zfs: %s was mounted, but not where this process can see it", dataset);
 		return err_hint(e, "run in the mount namespace of the zfs daemon");
 	}
-	return detached_mount(dir, ro, path, e);
+	return detached_mount(dir, ro, map, path, e);
 }
 
 int
