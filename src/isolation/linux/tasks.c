@@ -160,14 +160,21 @@ put_escaped(char *out, size_t cap, const char *in, size_t n)
 	out[len] = '\0';
 }
 
+static int
+by_host(const void *a, const void *b)
+{
+	const struct pidmap *x = a, *y = b;
+
+	return x->host < y->host ? -1 : x->host > y->host;
+}
+
+/* The scan is in order by now: a pot may have tens of thousands of processes. */
 static int32_t
 to_inside(const struct scan *s, int32_t host)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->v[i].host == host)
-			return s->v[i].inside;
-	}
-	return 0;
+	const struct pidmap key = { .host = host }, *m = bsearch(&key, s->v, s->n, sizeof(*s->v), by_host);
+
+	return m != NULL ? m->inside : 0;
 }
 
 /* When the machine booted, ns since the epoch: what start times count from. */
@@ -248,6 +255,8 @@ iso_tasks(const struct iso_ref *ref, iso_task_fn *fn, void *arg, struct err *e)
 	if (r == 0)
 		r = ref->cgroup != NULL && ref->cgroup[0] != '\0' ? scan_cgroup(&s, ref)
 								  : scan_namespace(&s, ref);
+	if (s.n > 0)
+		qsort(s.v, s.n, sizeof(*s.v), by_host);
 	for (size_t i = 0; r == 0 && i < s.n; i++) {
 		if (task_fill(&s, &s.v[i], &t))
 			r = fn(arg, &t);
