@@ -30,6 +30,9 @@ struct cli {
 	bool err_tty; /* stderr is a terminal */
 	bool told;    /* each_pot has printed the errors already */
 	struct progress progress;
+	/* Of verbs with several things under way at a time; NULL event: take the bars away, something else is told. */
+	void (*bars)(struct cli *, const struct pot_event *);
+	void *bars_arg;
 };
 
 #define EXIT_OWN_FAILURE 125 /* of exec, term and attached start */
@@ -218,6 +221,32 @@ int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 		"alias-name", 0, "NAME", OPT_MANY, "a further name by which others on its bridges find it" \
 	}
 
+/* walls.c: the options about what separates a pot from the host. */
+struct walls_args {
+	struct strv settings;
+};
+#define WALLS_ARGS_INIT        \
+	{                      \
+		STRV_INIT(256) \
+	}
+/* *out: as pot_create_args.walls, or left alone; it is in the other, for walls_args_fini. */
+int walls_args_get(const struct args *, struct walls_args *, const char *const **out, struct err *) MUST_CHECK;
+void walls_args_fini(struct walls_args *);
+DEFINE_AUTO_FINI(walls_args, struct walls_args)
+#define WALLS_OPTS                                                                                     \
+	{ "cap-add", 0, "CAP", OPT_MANY, "give its root this capability; all: every one" },            \
+	    { "cap-drop", 0, "CAP", OPT_MANY, "take it away; all: every one that is not added" },      \
+	    { "device", 0, "HOST[:TARGET]", OPT_MANY, "put a device of the host into its /dev" },      \
+	    { "sysctl", 0, "NAME=VALUE", OPT_MANY, "set a kernel parameter of its own" },              \
+	    { "tmpfs", 0, "PATH[:OPTIONS]", OPT_MANY, "mount a tmpfs: size=, mode=, ro, exec" },       \
+	    { "shm-size", 0, "SIZE", 0, "size of its /dev/shm (64M)" },                                \
+	    { "read-only", 0, NULL, 0, "it cannot write to its root" },                                \
+	    { "seccomp", 0, "FILE", OPT_FILE, "system calls that it may make: default, unconfined or a profile" }, \
+	    { "userns", 0, "auto|on|off|host", 0, "user ids of its own; auto: where its storage can" }, \
+	{                                                                                              \
+		"privileged", 0, NULL, 0, "all capabilities, no filter, nothing of /proc and /sys hidden" \
+	}
+
 /* Rows' texts. */
 #define COPY_TEXT                                                                                          \
 	"Copies as cp -a: owner, mode, times, links and attributes stay. Into an existing directory the\n" \
@@ -250,6 +279,14 @@ int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 	"command: the command that start runs, or null\n"                                 \
 	"cgroup: its control group while running, or null\n"                              \
 	"isolation: namespaces, separated by blanks\n"                                    \
+	"user_namespace: object with first (id of the host) and ids, or null\n"           \
+	"user_namespace_why: why it has none, or null\n"                                  \
+	"capabilities: array of what its root may\n"                                      \
+	"seccomp: default, unconfined or custom\n"                                        \
+	"no_new_privs: whether setuid programs raise no rights\n"                         \
+	"privileged: true or false\n"                                                     \
+	"read_only: whether its root is\n"                                                \
+	"walls: array of objects with name, value: what was set with create or update\n"  \
 	"runs: how often it was started\n"                                                \
 	"last_exit: null, or the last end: status, signal, time, reason\n"                \
 	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"         \
@@ -258,7 +295,7 @@ int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
 	"env: array of NAME=value\n"                                                      \
 	"hosts: array of host entries\n"                                                  \
 	"hooks: array of the hooks that are set\n"                                        \
-	"mounts: array of objects with source, target, read_only\n"                       \
+	"mounts: array of objects with source, target, read_only, idmap\n"                \
 	"attributes: object of attribute and value\n"                                     \
 	"snapshots: array of objects with tag, created_at, size_bytes\n"                  \
 	"addresses: array of objects with bridge (or interface), address\n"               \

@@ -13,10 +13,13 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		.keep = args_has(a, "keep"),
 	};
 	AUTO_FINI(network_args) struct network_args net = { NULL };
+	AUTO_FINI(walls_args) struct walls_args walls = WALLS_ARGS_INIT;
 	int rc = args_exclusive(a, "tag", "fresh", e);
 
 	if (rc == 0)
 		rc = network_args_get(a, &in, &net, e);
+	if (rc == 0)
+		rc = walls_args_get(a, &walls, &in.walls, e);
 	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
@@ -25,6 +28,7 @@ static const struct opt opts[] = {
 	{ "tag", 's', "TAG", 0, "clone this snapshot, not the last" },
 	{ "fresh", 'F', NULL, 0, "take a snapshot now and clone it" },
 	NETWORK_OPTS,
+	WALLS_OPTS,
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
 };

@@ -17,6 +17,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		.keep = args_has(a, "keep"),
 	};
 	AUTO_FINI(network_args) struct network_args net = { NULL };
+	AUTO_FINI(walls_args) struct walls_args walls = WALLS_ARGS_INIT;
 	const char *level = args_value(a, "level");
 	uint64_t n;
 	int rc = args_exclusive(a, "base", "from-pot", e);
@@ -40,6 +41,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		in.level = (int)n;
 	}
 	rc = network_args_get(a, &in, &net, e);
+	if (rc == 0)
+		rc = walls_args_get(a, &walls, &in.walls, e);
 	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
@@ -52,6 +55,7 @@ static const struct opt opts[] = {
 	{ "type", 't', "single|multi", 0, "recorded for classic tools; every pot is copy-on-write" },
 	{ "level", 'l', "LEVEL", 0, "level of a multi pot: 0, 1 or 2" },
 	NETWORK_OPTS,
+	WALLS_OPTS,
 	{ "cmd", 'c', "COMMAND", 0, "the command to start, as with set-cmd" },
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,

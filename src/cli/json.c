@@ -111,8 +111,9 @@ add_lists(json_t *o, const struct pot_info *in)
 
 	for (size_t i = 0; i < in->nmounts; i++)
 		json_array_append_new(mounts,
-		    json_pack("{s:o, s:o, s:b}", "source", js_string(in->mounts[i].source), "target",
-			js_string(in->mounts[i].target), "read_only", (int)in->mounts[i].read_only));
+		    json_pack("{s:o, s:o, s:b, s:b}", "source", js_string(in->mounts[i].source), "target",
+			js_string(in->mounts[i].target), "read_only", (int)in->mounts[i].read_only, "idmap",
+			(int)in->mounts[i].idmap));
 	for (size_t i = 0; i < in->nattrs; i++)
 		json_object_set_new(attrs, in->attrs[i].name, js_string(in->attrs[i].value));
 	for (size_t i = 0; i < in->nsnapshots; i++)
@@ -187,6 +188,35 @@ add_network(json_t *o, const struct pot_info *in)
 	json_object_set_new(o, "net_out", js_rate(in->net_out));
 }
 
+static void
+add_walls(json_t *o, const struct pot_info *in)
+{
+	json_t *caps = json_array(), *set = json_array();
+	size_t n;
+
+	for (const char *c = in->capabilities; *c != '\0'; c += n, c += *c == ' ') {
+		n = strcspn(c, " ");
+		json_array_append_new(caps, json_stringn(c, n));
+	}
+	for (size_t i = 0; i < in->nwalls; i++)
+		json_array_append_new(set,
+		    json_pack("{s:s, s:o}", "name", in->walls[i].name, "value", js_string(in->walls[i].value)));
+	if (in->userns_ids != 0)
+		json_object_set_new(o, "user_namespace",
+		    json_pack("{s:I, s:I}", "first", (json_int_t)in->userns_first, "ids",
+			(json_int_t)in->userns_ids));
+	else
+		json_object_set_new(o, "user_namespace", json_null());
+	json_object_set_new(
+	    o, "user_namespace_why", js_string(in->userns_why[0] != '\0' ? in->userns_why : NULL));
+	json_object_set_new(o, "capabilities", caps);
+	json_object_set_new(o, "seccomp", js_string(in->seccomp));
+	json_object_set_new(o, "no_new_privs", json_boolean(in->no_new_privs));
+	json_object_set_new(o, "privileged", json_boolean(in->privileged));
+	json_object_set_new(o, "read_only", json_boolean(in->read_only));
+	json_object_set_new(o, "walls", set);
+}
+
 json_t *
 js_info(const struct pot_info *in, bool sizes)
 {
@@ -212,6 +242,7 @@ js_info(const struct pot_info *in, bool sizes)
 	json_object_set_new(o, "last_exit", js_exit(&in->last));
 	add_sizes(o, in, sizes);
 	add_lists(o, in);
+	add_walls(o, in);
 	add_network(o, in);
 	return o;
 }

@@ -16,6 +16,7 @@ struct run {
 	const char *image;
 	char name[64];
 	struct network_args net;
+	struct walls_args walls;
 	char **env;
 	bool created, remove;
 };
@@ -93,6 +94,8 @@ create(struct run *r, struct err *e)
 	};
 	int rc = network_args_get(r->a, &in, &r->net, e);
 
+	if (rc == 0)
+		rc = walls_args_get(r->a, &r->walls, &in.walls, e);
 	if (rc == 0)
 		rc = pot_create(r->cli->ctx, &in, e);
 	r->created = rc == 0;
@@ -196,7 +199,7 @@ check(const struct args *a, struct err *e)
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
-	struct run r = { .cli = cli, .a = a, .image = a->rest[0], .env = args_values(a, "env") };
+	struct run r = { .cli = cli, .a = a, .image = a->rest[0], .env = args_values(a, "env"), .walls = WALLS_ARGS_INIT };
 	int status = 0, rc = r.env == NULL ? err_nomem(e) : check(a, e);
 
 	if (rc == 0 && args_has(a, "pot"))
@@ -219,6 +222,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 			print_error(cli, &own);
 	}
 	network_args_fini(&r.net);
+	walls_args_fini(&r.walls);
 	free(r.env);
 	return rc != 0 ? rc : status;
 }
@@ -231,6 +235,7 @@ static const struct opt opts[] = {
 	{ "mount", 0, "SRC:DST[:ro]", OPT_MANY, "mount a directory or file of the host" },
 	{ "image-policy", 0, "always|missing|never", 0, "when to pull the image (missing)" },
 	NETWORK_OPTS,
+	WALLS_OPTS,
 	OPT_END,
 };
 

@@ -389,6 +389,8 @@ add_walls(struct details *d, struct epot *p, struct err *e)
 		}
 	i->walls = d->walls;
 	add_userns(d, p);
+	snprintf(i->isolation, sizeof(i->isolation), "pid mount uts ipc cgroup%s%s",
+	    network_is_own(p->state.rec.network) ? " net" : "", i->userns_ids != 0 ? " user" : "");
 	return 0;
 }
 
@@ -409,9 +411,6 @@ add_texts(struct details *d, struct epot *p)
 	COPY(i->command, potconf_get(c, PC_CMD, ""));
 	COPY(i->storage, storage == NULL ? "" : storage);
 	COPY(i->cgroup, p->state.rec.cgroup);
-	COPY(i->isolation,
-	    network_is_own(p->state.rec.network) ? "pid mount uts ipc cgroup net"
-						 : "pid mount uts ipc cgroup");
 #undef COPY
 	snprintf(i->root_fs, sizeof(i->root_fs), "%s pots/%s", i->storage, p->name);
 	i->level = (int)strtol(potconf_get(c, PC_LEVEL, "0"), NULL, 10);
