@@ -63,7 +63,7 @@ bench: release
 fuzz: need-meson
 	@test -f $(B)/fuzz/build.ninja || CC=clang $(MESON) setup $(B)/fuzz --buildtype=debug -Doptimization=1 \
 	    -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
-	ninja -C $(B)/fuzz
+	ninja -C $(B)/fuzz fuzzers
 	tools/fuzz.sh $(B)/fuzz $(FUZZ_TIME)
 
 format:

@@ -130,7 +130,11 @@ write_line(int fd, struct buf *text, const char *line, size_t len, struct err *e
 	char slot[LINE_SIZE_MAX];
 	int r;
 
-	while ((at = find_room(text->data != NULL ? text->data : "", text->len, size)) == text->len) {
+	/* One page fills up what was cut off, the next has room for any line: but not in a file of others. */
+	for (int pages = 0;
+	     (at = find_room(text->data != NULL ? text->data : "", text->len, size)) == text->len; pages++) {
+		if (pages == 2)
+			return err_set(e, E_CORRUPT, "hosts file: somebody else has written to it");
 		if ((r = grow(fd, text, e)) < 0)
 			return r;
 	}

@@ -39,6 +39,20 @@ read_wrong(struct reader *r, enum err_code code, const char *fmt, ...)
 	    r->e, code, "%s: %s%s%s", r->what, r->place, r->place[0] != '\0' ? ": " : "", buf_cstr(&safe));
 }
 
+/* Is it one of the words, with a blank between? */
+static bool
+is_listed(const char *word, const char *words)
+{
+	size_t len = strlen(word), n;
+
+	for (const char *p = words; *p != '\0'; p += n + strspn(p + n, " ")) {
+		n = strcspn(p, " ");
+		if (n == len && memcmp(p, word, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 read_keys(struct reader *r, const json_t *object, const char *known)
 {
@@ -49,13 +63,7 @@ read_keys(struct reader *r, const json_t *object, const char *known)
 		return read_wrong(r, E_INVAL, "is not an object");
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
-		const char *at = known;
-		size_t len = strlen(key);
-
-		while ((at = strstr(at, key)) != NULL &&
-		    ((at != known && at[-1] != ' ') || (at[len] != ' ' && at[len] != '\0')))
-			at++;
-		if (at == NULL || len == 0)
+		if (!is_listed(key, known))
 			return read_wrong(r, E_INVAL, "\"%.64s\" is no key of it (%s)", key, known);
 	}
 	return 0;
