@@ -164,7 +164,15 @@ send_reply(struct req *r)
 		}
 		conn_sending(r->server, p->conn, p->object->size);
 	}
-	rc = MHD_queue_response(p->mhd, r->status, p->object->response);
+	if (p->object->file) {
+		struct MHD_Response *response = http_object_response(p->object);
+
+		rc = response == NULL ? MHD_NO : MHD_queue_response(p->mhd, r->status, response);
+		if (response != NULL)
+			MHD_destroy_response(response);
+	} else {
+		rc = MHD_queue_response(p->mhd, r->status, p->object->response);
+	}
 	http_object_put(take_ptr(p->object));
 	return rc;
 }
@@ -199,16 +207,19 @@ http_resume(struct req *r)
 	MHD_resume_connection(r->priv->mhd);
 }
 
-/* A reply before the body was read: read a small body first, or close the connection. */
+/*
+ * A reply before the body was read: read a small body first, or close the
+ * connection.  libmicrohttpd takes a reply in its first call for the end of
+ * the connection, so that without a body the second one is waited for too.
+ */
 static enum MHD_Result
 reply_early(struct req *r)
 {
 	struct req_private *p = r->priv;
 
-	if (r->body_length == 0)
-		return send_reply(r);
-	if (!p->close && r->body_length != HTTP_LENGTH_UNKNOWN && r->body_length <= DRAIN_MAX &&
-	    http_header(r, "Expect") == NULL) {
+	if (r->body_length == 0 ||
+	    (!p->close && r->body_length != HTTP_LENGTH_UNKNOWN && r->body_length <= DRAIN_MAX &&
+		http_header(r, "Expect") == NULL)) {
 		p->phase = PH_DRAIN;
 		return MHD_YES;
 	}

@@ -10,12 +10,27 @@
 
 #include "registry/http.h"
 
+/*
+ * Bytes are one response of libmicrohttpd's for all who get them.  A file gets
+ * one of its own each time, since libmicrohttpd holds a response's lock over
+ * sendfile; what it is made from is kept instead.
+ */
+#define OBJECT_HEADERS 12
 struct http_object {
-	struct MHD_Response *response;
+	struct MHD_Response *response; /* NULL for a file */
 	atomic_uint owners;
-	uint64_t size;
+	uint64_t size, offset;
 	bool file;
+	int fd;
+	struct {
+		const char *name; /* a literal */
+		char *value;
+	} headers[OBJECT_HEADERS];
+	size_t n_headers;
 };
+
+/* To be queued once and destroyed; NULL without memory or descriptors. */
+struct MHD_Response *http_object_response(const struct http_object *);
 
 /*
  * A connection, on the server's list from accept to close.  deadline: when the

@@ -1,4 +1,5 @@
 /* What replies are made of. An object is built by one thread, then never changed. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,21 +7,21 @@
 #include "registry/http_impl.h"
 
 static struct http_object *
-object_of(struct MHD_Response *response, uint64_t size, bool file, const char *type)
+object_new(uint64_t size)
 {
-	struct http_object *o;
+	struct http_object *o = calloc(1, sizeof(*o));
 
-	if (response == NULL)
+	if (o == NULL)
 		return NULL;
-	o = calloc(1, sizeof(*o));
-	if (o == NULL) {
-		MHD_destroy_response(response);
-		return NULL;
-	}
-	o->response = response;
 	o->size = size;
-	o->file = file;
+	o->fd = -1;
 	atomic_init(&o->owners, 1);
+	return o;
+}
+
+static struct http_object *
+add_type(struct http_object *o, const char *type)
+{
 	if (type != NULL)
 		http_object_header(o, "Content-Type", "%s", type);
 	http_object_header(o, "X-Content-Type-Options", "nosniff");
@@ -30,22 +31,34 @@ object_of(struct MHD_Response *response, uint64_t size, bool file, const char *t
 struct http_object *
 http_object_bytes(const void *data, size_t n, const char *type)
 {
+	struct http_object *o = object_new(n);
 	/* libmicrohttpd only reads it. */
 	void *copied = n == 0 ? (void *)(uintptr_t) "" : (void *)(uintptr_t)data;
 
-	return object_of(MHD_create_response_from_buffer(
-			     n, copied, n == 0 ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY),
-	    n, false, type);
+	if (o == NULL)
+		return NULL;
+	o->response = MHD_create_response_from_buffer(
+	    n, copied, n == 0 ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY);
+	if (o->response == NULL) {
+		free(o);
+		return NULL;
+	}
+	return add_type(o, type);
 }
 
 struct http_object *
 http_object_file(int fd, uint64_t offset, uint64_t length, const char *type)
 {
-	struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(length, fd, offset);
+	struct http_object *o = object_new(length);
 
-	if (response == NULL)
-		close(fd);
-	return object_of(response, length, true, type);
+	if (o == NULL) {
+		fd_close(fd);
+		return NULL;
+	}
+	o->file = true;
+	o->fd = fd;
+	o->offset = offset;
+	return add_type(o, type);
 }
 
 void
@@ -60,8 +73,32 @@ http_object_header(struct http_object *o, const char *name, const char *fmt, ...
 	va_start(ap, fmt);
 	n = vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && n < (int)sizeof(value))
+	if (n < 0 || n >= (int)sizeof(value))
+		return;
+	if (!o->file) {
 		(void)MHD_add_response_header(o->response, name, value);
+	} else if (o->n_headers < OBJECT_HEADERS &&
+	    (o->headers[o->n_headers].value = strdup(value)) != NULL) {
+		o->headers[o->n_headers++].name = name;
+	}
+}
+
+struct MHD_Response *
+http_object_response(const struct http_object *o)
+{
+	struct MHD_Response *response;
+	int fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return NULL;
+	response = MHD_create_response_from_fd_at_offset64(o->size, fd, o->offset);
+	if (response == NULL) {
+		fd_close(fd);
+		return NULL;
+	}
+	for (size_t i = 0; i < o->n_headers; i++)
+		(void)MHD_add_response_header(response, o->headers[i].name, o->headers[i].value);
+	return response;
 }
 
 struct http_object *
@@ -77,7 +114,11 @@ http_object_put(struct http_object *o)
 {
 	if (o == NULL || atomic_fetch_sub(&o->owners, 1) != 1)
 		return;
-	MHD_destroy_response(o->response);
+	if (o->response != NULL)
+		MHD_destroy_response(o->response);
+	for (size_t i = 0; i < o->n_headers; i++)
+		free(o->headers[i].value);
+	fd_close(o->fd);
 	free(o);
 }
 

@@ -131,8 +131,8 @@ thread_count(const struct options *o)
 
 	if (o->threads > 0)
 		return (unsigned)o->threads;
-	/* One more than processors: a body that waits for the disk holds up its thread. */
-	return n < 1 ? 2 : n > 31 ? 32 : (unsigned)n + 1;
+	/* More than processors only get into each other's way: nothing here waits for long. */
+	return n < 2 ? 2 : n > 32 ? 32 : (unsigned)n;
 }
 
 static int
