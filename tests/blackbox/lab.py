@@ -19,7 +19,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
-PROGRAMS = ("src/cli/pot", "src/cli/pot-image", "src/shim/pot-shim", "src/unpack/pot-unpack", "src/nft/pot-nft")
+PROGRAMS = ("src/cli/pot", "src/cli/pot-image", "src/shim/pot-shim", "src/unpack/pot-unpack", "src/nft/pot-nft",
+            "src/seccomp/pot-seccomp")
 OUTER_NETWORK = -1  # the network namespace from which the tests were started
 
 # Ends a hang; says nothing about speed. Sanitizers on a busy machine are slow.
@@ -275,7 +276,19 @@ class Cgroups:
                     for pid in f.read().split():
                         found[int(pid)] = command_line(int(pid))
         found.pop(os.getpid(), None)
+        # They only wait for the kernel, a quarter of a second, and then end: lingering() is asked at a test's end.
+        found = {pid: line for pid, line in found.items() if comm(pid) != "pot-linger"}
         return {pid: line for pid, line in found.items() if line and "zfs-fuse" not in line}
+
+    def lingering(self):
+        """Processes left behind for the kernel to finish with their sockets."""
+        pids = []
+        for _, mine in self.moved:
+            for directory, _, _ in os.walk(mine):
+                with contextlib.suppress(OSError), \
+                        open(os.path.join(directory, "cgroup.procs"), encoding="ascii") as f:
+                    pids += [pid for pid in f.read().split() if comm(pid) == "pot-linger"]
+        return pids
 
     def leave(self):
         for here, mine in self.moved:
@@ -286,6 +299,15 @@ class Cgroups:
                         open(os.path.join(here, "cgroup.procs"), "w", encoding="ascii") as f:
                     f.write(pid)
             os.rmdir(mine)
+
+
+def comm(pid):
+    """The name of a process, "" of one that is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as f:
+            return f.read().strip()
+    except OSError:
+        return ""
 
 
 def command_line(pid):
