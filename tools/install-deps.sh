@@ -10,7 +10,7 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev zlib1g-dev
-	libcmocka-dev libcurl4-openssl-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev
+	libcmocka-dev libcurl4-openssl-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev liblzma-dev libzstd-dev
 	libcrypt-dev musl-tools"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest

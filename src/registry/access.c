@@ -138,6 +138,21 @@ challenge(struct req *r, unsigned right, const char *why)
 	return reply_object(r, 401, o);
 }
 
+enum http_next
+access_refuse(struct req *r, unsigned right)
+{
+	const struct access *of = r->access;
+	struct access as_user = { .who = of->token.user[0] == '\0' ? WHO_NOBODY : WHO_USER,
+		.token = of->token };
+	const struct access *a = &as_user;
+
+	/* When the rules would allow it, a token just lacks the scope: the client gets another one and comes again. */
+	if (a->who == WHO_USER && (rights_of(r->app, a, r->path.repo) & right) != right)
+		return reply_error(
+		    r, 403, "DENIED", "user %s may not do this with %s", a->token.user, r->path.repo);
+	return challenge(r, right, "authentication is required");
+}
+
 static enum http_next
 decide(struct req *r)
 {
@@ -154,13 +169,8 @@ decide(struct req *r)
 			return challenge(r, 0, "authentication is required");
 		return a->next(r);
 	}
-	if (r->path.repo_valid && !access_allows(r, r->path.repo, a->right)) {
-		/* A token may just lack the scope: the client gets one with it and comes again. */
-		if (a->who == WHO_USER)
-			return reply_error(
-			    r, 403, "DENIED", "user %s may not do this with %s", a->token.user, r->path.repo);
-		return challenge(r, a->right, "authentication is required");
-	}
+	if (r->path.repo_valid && !access_allows(r, r->path.repo, a->right))
+		return access_refuse(r, a->right);
 	return a->next(r);
 }
 

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "registry/classic.h"
 #include "registry/gc.h"
 
 #define PORTION 200
@@ -186,6 +187,8 @@ gc_run(struct registry *g, bool dry, struct gc_result *result, struct err *e)
 	if (o->gc_untagged_age > 0)
 		p.untagged_before = p.now - o->gc_untagged_age / 1000;
 	rc = collect(&p, e);
+	if (rc == 0 && !dry)
+		rc = classic_clean(g, e);
 	if (rc == 0 && !dry) {
 		cache_forget(g->cache, NULL);
 		atomic_fetch_add(&g->metrics.gc_runs, 1);

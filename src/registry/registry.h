@@ -27,9 +27,11 @@ struct registry {
 	struct store store;
 	struct committer *committer;
 	struct workers *workers;
+	struct workers *slow; /* one thread, for what takes minutes */
 	struct cache *cache;
 	struct uploads *uploads;
 	struct limiter *limiter;
+	struct limiter *chatter; /* of libmicrohttpd in our log: anybody can cause it */
 	struct logins *logins;
 	struct metrics metrics;
 	struct log *log;
@@ -63,6 +65,8 @@ void json_quote(struct buf *, const char *);
 struct access; /* of a request that was let in */
 /* Decides what route needs; next() goes on when it is granted. */
 enum http_next access_check(struct req *, unsigned right, enum http_next (*next)(struct req *));
+/* 401 or 403 for the repository of the path. */
+enum http_next access_refuse(struct req *, unsigned right);
 /* May who asks also do this with another repository? */
 bool access_allows(const struct req *, const char *repo, unsigned right);
 enum http_next token_handle(struct req *);
@@ -104,7 +108,7 @@ void req_change_done(struct change *);
 /* From the thread that has the request. */
 void req_change_submit(struct req *, struct req_change *);
 
-/* Sends file or part of it as asked for by Range; the object's headers are those of the whole. */
+/* Sends the file (taken) or the part of it that Range asks for. digest: for a header, or NULL. */
 enum http_next reply_range(
     struct req *, int fd, uint64_t size, const char *type, const char *etag, const char *digest);
 

@@ -130,7 +130,8 @@ file_headers(struct http_object *o, const char *etag, const char *digest)
 {
 	http_object_header(o, "Accept-Ranges", "bytes");
 	http_object_header(o, "ETag", "%s", etag);
-	http_object_header(o, "Docker-Content-Digest", "%s", digest);
+	if (digest != NULL)
+		http_object_header(o, "Docker-Content-Digest", "%s", digest);
 }
 
 enum http_next

@@ -170,8 +170,10 @@ static void
 library_log(void *app, const char *line)
 {
 	struct registry *g = app;
+	unsigned wait;
 
-	log_message(g->log, "%s", line);
+	if (limiter_take(g->chatter, "", &wait))
+		log_message(g->log, "libmicrohttpd: %s", line);
 }
 
 const struct http_ops registry_ops = { begin, done, library_log };

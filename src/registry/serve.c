@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "registry/control.h"
 #include "registry/gc.h"
+#include "registry/login.h"
 #include "registry/serve.h"
 #include "registry/socket.h"
 #include "registry/tls.h"
@@ -55,6 +56,7 @@ registry_close(struct registry *g)
 	if (g == NULL)
 		return;
 	workers_stop(g->workers);
+	workers_stop(g->slow);
 	committer_stop(g->committer);
 	own = pthread_getspecific(g->reader);
 	pthread_setspecific(g->reader, NULL);
@@ -63,6 +65,7 @@ registry_close(struct registry *g)
 	uploads_close(g->uploads);
 	cache_free(g->cache);
 	limiter_free(g->limiter);
+	limiter_free(g->chatter);
 	logins_free(g->logins);
 	auth_free(g->auth);
 	log_close(g->log);
@@ -89,10 +92,11 @@ open_parts(struct registry *g, struct err *e)
 		return rc;
 	if ((rc = token_key(g->store.dirfd, g->token_key, e)) < 0 ||
 	    (rc = committer_start(&g->store, &g->committer, e)) < 0 ||
-	    (rc = workers_start(WORKERS, &g->workers, e)) < 0 || (rc = cache_new(&g->cache, e)) < 0 ||
+	    (rc = workers_start(WORKERS, &g->workers, e)) < 0 || (rc = workers_start(1, &g->slow, e)) < 0 ||
+	    (rc = cache_new(&g->cache, e)) < 0 ||
 	    (rc = uploads_open(&g->store, (unsigned)o->max_uploads, &g->uploads, e)) < 0 ||
 	    (rc = limiter_new((unsigned)o->rate, (unsigned)o->burst, &g->limiter, e)) < 0 ||
-	    (rc = logins_new(&g->logins, e)) < 0)
+	    (rc = limiter_new(1, 5, &g->chatter, e)) < 0 || (rc = logins_new(&g->logins, e)) < 0)
 		return rc;
 	return registry_load_auth(g, e);
 }
@@ -271,6 +275,7 @@ serve_with(struct registry *g, struct tls *tls, const sigset_t *set, struct err 
 	control_stop(control);
 	/* No job may resume a request that is gone, none may stay suspended. */
 	workers_stop(take_ptr(g->workers));
+	workers_stop(take_ptr(g->slow));
 	committer_stop(take_ptr(g->committer));
 	http_stop(take_ptr(g->http));
 	return rc;
