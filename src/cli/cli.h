@@ -206,6 +206,34 @@ DEFINE_AUTO_FINI(network_args, struct network_args)
 int list_bridges(struct cli *, json_t **list, struct err *) MUST_CHECK;
 /* One of them; E_NOENT. */
 int show_bridge(struct cli *, const char *name, struct err *) MUST_CHECK;
+/* limits.c: the options that create, clone and update share, in the order given. */
+struct limit_args {
+	struct pot_limit *v;
+	size_t n;
+};
+int limit_args_get(const struct args *, struct limit_args *, struct err *) MUST_CHECK;
+void limit_args_fini(struct limit_args *);
+DEFINE_AUTO_FINI(limit_args, struct limit_args)
+void show_limits(const struct pot_limits *);
+json_t *js_limits(const struct pot_limits *);
+/* Their names are those of limits. */
+#define LIMIT_OPTS                                                                                           \
+	{ "memory", 'M', "SIZE", 0, "memory at most: 64m, 1g" },                                             \
+	    { "memory-swap", 0, "SIZE", 0, "memory and swap together; without it, memory is all there is" }, \
+	    { "memory-reservation", 0, "SIZE", 0, "memory that it keeps when the host is short of it" },     \
+	    { "cpus", 'C', "CPUS", 0, "pin it to so many CPUs, those least used" },                          \
+	    { "cpu-shares", 0, "N", 0, "weight when CPUs are short, 2 to 262144; 1024 is usual" },           \
+	    { "cpu-quota", 0, "PERCENT", 0,                                                                  \
+		    "processor time at most: 50 is half a CPU, 150 one and a half" },                        \
+	    { "pids", 0, "N", 0, "processes and threads at most; 0: any number" },                           \
+	    { "ulimit", 0, "NAME=SOFT[:HARD]", OPT_MANY, "limit of each process: nofile=1024:4096" },        \
+	    { "io-weight", 0, "N", 0, "weight when a disk is busy, 1 to 1000; 100 is usual" },               \
+	    { "io", 0, "[DEVICE:]RATES", OPT_MANY, "rbps=SIZE,wbps=SIZE,riops=N,wiops=N of a disk" },        \
+	    { "disk", 0, "SIZE", 0, "quota of its files, where the storage has quotas" },                    \
+	    { "on-oom", 0, "kill|restart|stop", 0, "what is done when its memory is used up" },              \
+	{                                                                                                    \
+		"restart", 0, "POLICY", 0, "no, always, on-failure[:N] or unless-stopped"                    \
+	}
 #define NETWORK_OPTS                                                                                       \
 	{ "network", 'N', "TYPE", 0, "public-bridge (default), private-bridge, alias, inherit or none" },  \
 	    { "ip", 'i', "ADDRESS", OPT_MANY,                                                              \
@@ -230,20 +258,22 @@ struct walls_args {
 		STRV_INIT(256) \
 	}
 /* *out: as pot_create_args.walls, or left alone; it is in the other, for walls_args_fini. */
-int walls_args_get(const struct args *, struct walls_args *, const char *const **out, struct err *) MUST_CHECK;
+int walls_args_get(
+    const struct args *, struct walls_args *, const char *const **out, struct err *) MUST_CHECK;
 void walls_args_fini(struct walls_args *);
 DEFINE_AUTO_FINI(walls_args, struct walls_args)
-#define WALLS_OPTS                                                                                     \
-	{ "cap-add", 0, "CAP", OPT_MANY, "give its root this capability; all: every one" },            \
-	    { "cap-drop", 0, "CAP", OPT_MANY, "take it away; all: every one that is not added" },      \
-	    { "device", 0, "HOST[:TARGET]", OPT_MANY, "put a device of the host into its /dev" },      \
-	    { "sysctl", 0, "NAME=VALUE", OPT_MANY, "set a kernel parameter of its own" },              \
-	    { "tmpfs", 0, "PATH[:OPTIONS]", OPT_MANY, "mount a tmpfs: size=, mode=, ro, exec" },       \
-	    { "shm-size", 0, "SIZE", 0, "size of its /dev/shm (64M)" },                                \
-	    { "read-only", 0, NULL, 0, "it cannot write to its root" },                                \
-	    { "seccomp", 0, "FILE", OPT_FILE, "system calls that it may make: default, unconfined or a profile" }, \
-	    { "userns", 0, "auto|on|off|host", 0, "user ids of its own; auto: where its storage can" }, \
-	{                                                                                              \
+#define WALLS_OPTS                                                                                        \
+	{ "cap-add", 0, "CAP", OPT_MANY, "give its root this capability; all: every one" },               \
+	    { "cap-drop", 0, "CAP", OPT_MANY, "take it away; all: every one that is not added" },         \
+	    { "device", 0, "HOST[:TARGET]", OPT_MANY, "put a device of the host into its /dev" },         \
+	    { "sysctl", 0, "NAME=VALUE", OPT_MANY, "set a kernel parameter of its own" },                 \
+	    { "tmpfs", 0, "PATH[:OPTIONS]", OPT_MANY, "mount a tmpfs: size=, mode=, ro, exec" },          \
+	    { "shm-size", 0, "SIZE", 0, "size of its /dev/shm (64M)" },                                   \
+	    { "read-only", 0, NULL, 0, "it cannot write to its root" },                                   \
+	    { "seccomp", 0, "FILE", OPT_FILE,                                                             \
+		    "system calls that it may make: default, unconfined or a profile" },                  \
+	    { "userns", 0, "auto|on|off|host", 0, "user ids of its own; auto: where its storage can" },   \
+	{                                                                                                 \
 		"privileged", 0, NULL, 0, "all capabilities, no filter, nothing of /proc and /sys hidden" \
 	}
 
@@ -253,59 +283,66 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"source keeps its name. Works on running and stopped pots and never follows a link out of the pot."
 
 /* The keys that js_summary and js_info write. */
-#define JSON_SUMMARY                                                               \
-	"name: the pot\n"                                                          \
-	"state: created, starting, running, paused, stopping, stopped or failed\n" \
-	"base: the base it was made from\n"                                        \
-	"network: type of its network\n"                                           \
-	"pid: process id of its first process as the host sees it, or null\n"      \
-	"started_at: time of the last start, or null\n"                            \
-	"stopped_at: time of the last end, or null\n"                              \
-	"exit_status: status of the last end, or null\n"                           \
-	"ip: array of its addresses\n"                                             \
-	"ports: array of its published ports as --publish takes them (the first of very many)\n"
-#define JSON_INFO                                                                         \
-	JSON_SUMMARY                                                                      \
-	"id: identity, 16 hexadecimal digits, kept by rename\n"                           \
-	"type: single or multi\n"                                                         \
-	"level: level of a multi pot\n"                                                   \
-	"parent: the pot it was cloned from, or null\n"                                   \
-	"hostname: its host name\n"                                                       \
-	"dns: inherit, pot, off or custom\n"                                              \
-	"stack: ipv4, ipv6 or dual\n"                                                     \
-	"storage: zfs, btrfs or overlay\n"                                                \
-	"root_fs: where its files are, for people\n"                                      \
-	"created_at: when it was made\n"                                                  \
-	"command: the command that start runs, or null\n"                                 \
-	"cgroup: its control group while running, or null\n"                              \
-	"isolation: namespaces, separated by blanks\n"                                    \
-	"user_namespace: object with first (id of the host) and ids, or null\n"           \
-	"user_namespace_why: why it has none, or null\n"                                  \
-	"capabilities: array of what its root may\n"                                      \
-	"seccomp: default, unconfined or custom\n"                                        \
-	"no_new_privs: whether setuid programs raise no rights\n"                         \
-	"privileged: true or false\n"                                                     \
-	"read_only: whether its root is\n"                                                \
-	"walls: array of objects with name, value: what was set with create or update\n"  \
-	"runs: how often it was started\n"                                                \
-	"last_exit: null, or the last end: status, signal, time, reason\n"                \
-	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"         \
-	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n"  \
-	"quota_bytes: quota, or null\n"                                                   \
-	"env: array of NAME=value\n"                                                      \
-	"hosts: array of host entries\n"                                                  \
-	"hooks: array of the hooks that are set\n"                                        \
-	"mounts: array of objects with source, target, read_only, idmap\n"                \
-	"attributes: object of attribute and value\n"                                     \
-	"snapshots: array of objects with tag, created_at, size_bytes\n"                  \
-	"addresses: array of objects with bridge (or interface), address\n"               \
-	"bridges: array of its bridges\n"                                                 \
-	"published: array of objects with protocol, address, host_port, pot_port\n"       \
-	"names: array of further names by which others on its bridges find it\n"          \
-	"interfaces: of a running pot: array of objects with name, rx_bytes, tx_bytes,\n" \
-	"rx_packets, tx_packets, rx_errors, tx_errors\n"                                  \
-	"net_in: limit of what it receives in bits per second, or null\n"                 \
-	"net_out: limit of what it sends, or null\n"
+#define JSON_SUMMARY                                                                             \
+	"name: the pot\n"                                                                        \
+	"state: created, starting, running, paused, stopping, stopped or failed\n"               \
+	"base: the base it was made from\n"                                                      \
+	"network: type of its network\n"                                                         \
+	"pid: process id of its first process as the host sees it, or null\n"                    \
+	"started_at: time of the last start, or null\n"                                          \
+	"stopped_at: time of the last end, or null\n"                                            \
+	"exit_status: status of the last end, or null\n"                                         \
+	"ip: array of its addresses\n"                                                           \
+	"ports: array of its published ports as --publish takes them (the first of very many)\n" \
+	"oom_killed: true when the last run that ended was short of memory\n"
+#define JSON_INFO                                                                                   \
+	JSON_SUMMARY                                                                                \
+	"id: identity, 16 hexadecimal digits, kept by rename\n"                                     \
+	"type: single or multi\n"                                                                   \
+	"level: level of a multi pot\n"                                                             \
+	"parent: the pot it was cloned from, or null\n"                                             \
+	"hostname: its host name\n"                                                                 \
+	"dns: inherit, pot, off or custom\n"                                                        \
+	"stack: ipv4, ipv6 or dual\n"                                                               \
+	"storage: zfs, btrfs or overlay\n"                                                          \
+	"root_fs: where its files are, for people\n"                                                \
+	"created_at: when it was made\n"                                                            \
+	"command: the command that start runs, or null\n"                                           \
+	"cgroup: its control group while running, or null\n"                                        \
+	"isolation: namespaces, separated by blanks\n"                                              \
+	"user_namespace: object with first (id of the host) and ids, or null\n"                     \
+	"user_namespace_why: why it has none, or null\n"                                            \
+	"capabilities: array of what its root may\n"                                                \
+	"seccomp: default, unconfined or custom\n"                                                  \
+	"no_new_privs: whether setuid programs raise no rights\n"                                   \
+	"privileged: true or false\n"                                                               \
+	"read_only: whether its root is\n"                                                          \
+	"walls: array of objects with name, value: what was set with create or update\n"            \
+	"runs: how often it was started\n"                                                          \
+	"last_exit: null, or the last end: status, signal, time, reason, oom_killed, oom_kills\n"   \
+	"own_bytes: bytes of its own, null unless asked for (inspect, info -v)\n"                   \
+	"shared_bytes: bytes shared with its base or snapshots, null unless asked for\n"            \
+	"quota_bytes: quota, or null\n"                                                             \
+	"env: array of NAME=value\n"                                                                \
+	"hosts: array of host entries\n"                                                            \
+	"hooks: array of the hooks that are set\n"                                                  \
+	"mounts: array of objects with source, target, read_only, idmap\n"                          \
+	"attributes: object of attribute and value\n"                                               \
+	"snapshots: array of objects with tag, created_at, size_bytes\n"                            \
+	"addresses: array of objects with bridge (or interface), address\n"                         \
+	"bridges: array of its bridges\n"                                                           \
+	"published: array of objects with protocol, address, host_port, pot_port\n"                 \
+	"names: array of further names by which others on its bridges find it\n"                    \
+	"interfaces: of a running pot: array of objects with name, rx_bytes, tx_bytes,\n"           \
+	"rx_packets, tx_packets, rx_errors, tx_errors\n"                                            \
+	"net_in: limit of what it receives in bits per second, or null\n"                           \
+	"net_out: limit of what it sends, or null\n"                                                \
+	"limits: object with memory, memory_swap, memory_reservation, cpus, cpu_list, cpu_shares, " \
+	"cpu_quota\n"                                                                               \
+	"(percent of a CPU), pids, pids_default, ulimits, io_weight, io, disk, on_oom, restart;\n"  \
+	"null is no limit\n"                                                                        \
+	"oom_killed: true when the kernel killed in this run, or the last, for want of memory\n"    \
+	"oom_kills: how many of its processes\n"
 
 /* The keys of an image. */
 #define JSON_IMAGE                                                                \

@@ -14,12 +14,17 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	};
 	AUTO_FINI(network_args) struct network_args net = { NULL };
 	AUTO_FINI(walls_args) struct walls_args walls = WALLS_ARGS_INIT;
+	AUTO_FINI(limit_args) struct limit_args limits = { NULL, 0 };
 	int rc = args_exclusive(a, "tag", "fresh", e);
 
 	if (rc == 0)
 		rc = network_args_get(a, &in, &net, e);
 	if (rc == 0)
 		rc = walls_args_get(a, &walls, &in.walls, e);
+	if (rc == 0)
+		rc = limit_args_get(a, &limits, e);
+	in.limits = limits.v;
+	in.nlimits = limits.n;
 	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
@@ -29,6 +34,7 @@ static const struct opt opts[] = {
 	{ "fresh", 'F', NULL, 0, "take a snapshot now and clone it" },
 	NETWORK_OPTS,
 	WALLS_OPTS,
+	LIMIT_OPTS,
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
 };

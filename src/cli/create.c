@@ -18,6 +18,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	};
 	AUTO_FINI(network_args) struct network_args net = { NULL };
 	AUTO_FINI(walls_args) struct walls_args walls = WALLS_ARGS_INIT;
+	AUTO_FINI(limit_args) struct limit_args limits = { NULL, 0 };
 	const char *level = args_value(a, "level");
 	uint64_t n;
 	int rc = args_exclusive(a, "base", "from-pot", e);
@@ -43,6 +44,10 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	rc = network_args_get(a, &in, &net, e);
 	if (rc == 0)
 		rc = walls_args_get(a, &walls, &in.walls, e);
+	if (rc == 0)
+		rc = limit_args_get(a, &limits, e);
+	in.limits = limits.v;
+	in.nlimits = limits.n;
 	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
 }
 
@@ -56,6 +61,7 @@ static const struct opt opts[] = {
 	{ "level", 'l', "LEVEL", 0, "level of a multi pot: 0, 1 or 2" },
 	NETWORK_OPTS,
 	WALLS_OPTS,
+	LIMIT_OPTS,
 	{ "cmd", 'c', "COMMAND", 0, "the command to start, as with set-cmd" },
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,

@@ -113,6 +113,8 @@ show_life(const struct pot_info *in)
 	}
 	if (in->last.reason[0] != '\0')
 		field("reason", "%s", in->last.reason);
+	if (in->oom_kills > 0)
+		field("out of memory", "%llu killed", (unsigned long long)in->oom_kills);
 	if (in->isolation[0] != '\0')
 		field("isolation", "%s", in->isolation);
 	if (in->cgroup[0] != '\0')
@@ -140,6 +142,7 @@ show_settings(const struct pot_info *in, bool all)
 {
 	size_t shown = 0;
 
+	show_limits(&in->limits);
 	show_strings("env", in->env, in->nenv);
 	show_strings("hosts", in->hosts, in->nhosts);
 	show_strings("hooks", in->hooks, in->nhooks);

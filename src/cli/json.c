@@ -74,6 +74,7 @@ js_summary(const struct pot_summary *s)
 
 	json_object_set_new(o, "ip", js_words(s->ip, " "));
 	json_object_set_new(o, "ports", js_words(s->ports, ", "));
+	json_object_set_new(o, "oom_killed", json_boolean(s->oom_killed));
 	return o;
 }
 
@@ -99,9 +100,10 @@ js_exit(const struct pot_exit *x)
 {
 	if (!x->known)
 		return json_null();
-	return json_pack("{s:i, s:o, s:o, s:o}", "status", x->status, "signal",
+	return json_pack("{s:i, s:o, s:o, s:o, s:b, s:i}", "status", x->status, "signal",
 	    x->signal > 0 ? json_integer(x->signal) : json_null(), "time", js_time(x->time_ns), "reason",
-	    js_string(x->reason[0] != '\0' ? x->reason : NULL));
+	    js_string(x->reason[0] != '\0' ? x->reason : NULL), "oom_killed", (int)(x->oom_kills > 0),
+	    "oom_kills", (int)x->oom_kills);
 }
 
 static void
@@ -244,6 +246,9 @@ js_info(const struct pot_info *in, bool sizes)
 	add_lists(o, in);
 	add_walls(o, in);
 	add_network(o, in);
+	json_object_set_new(o, "limits", js_limits(&in->limits));
+	json_object_set_new(o, "oom_killed", json_boolean(in->oom_kills > 0));
+	json_object_set_new(o, "oom_kills", json_integer((json_int_t)in->oom_kills));
 	return o;
 }
 

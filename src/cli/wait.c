@@ -4,10 +4,11 @@
 static json_t *
 end_json(const char *name, const struct pot_exit *x)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", js_string(name), "status",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:i}", "name", js_string(name), "status",
 	    x->known ? json_integer(x->status) : json_null(), "signal",
 	    x->known && x->signal > 0 ? json_integer(x->signal) : json_null(), "time", js_time(x->time_ns),
-	    "reason", js_string(x->reason[0] != '\0' ? x->reason : NULL));
+	    "reason", js_string(x->reason[0] != '\0' ? x->reason : NULL), "oom_killed",
+	    (int)(x->oom_kills > 0), "oom_kills", (int)x->oom_kills);
 }
 
 static int
@@ -60,6 +61,8 @@ const struct cmd cmd_wait = {
 		"status: exit status, or 128 plus the signal; null when it never ran\n"
 		"signal: number of the signal that killed it, or null\n"
 		"time: when it ended\n"
-		"reason: why it failed or was interrupted, or null\n",
+		"reason: why it failed or was interrupted, or null\n"
+		"oom_killed: true when the kernel killed in it for want of memory\n"
+		"oom_kills: how many of its processes\n",
 	.run = run,
 };

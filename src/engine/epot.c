@@ -3,7 +3,7 @@
  * of what a killed process left (reconcile). The steps of a run are walked
  * back in steps.c; making and removing pots is create.c.
  */
-#include "engine/epot.h"
+#include "engine/limit.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -215,6 +215,9 @@ reconcile_op(struct epot *p, struct err *e)
 		break;
 	case OP_STORAGE:
 		rc = stor_recover(p->eng->stor, epot_fs(p), e);
+		break;
+	case OP_LIMITS:
+		rc = epot_finish_limits(p, e);
 		break;
 	case OP_PORTS:
 		rc = epot_ports_settle(p, e);

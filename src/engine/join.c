@@ -2,6 +2,7 @@
  * Being with a running pot: attaching to its output, executing a command in
  * it, its list of processes.
  */
+#include "engine/limit.h"
 #include "engine/walls.h"
 
 #include <sys/socket.h>
@@ -175,6 +176,8 @@ eng_exec(
 	struct iso_exec_spec spec = {
 		.tty = a->tty, .rows = a->rows, .cols = a->cols, .workdir = a->workdir
 	};
+	struct iso_rlimit rlimits[LIMITS_NULIMITS];
+	struct limits limits;
 	char shell[256], *login[2] = { shell, NULL };
 	struct iso_ref ref;
 	int rc;
@@ -194,6 +197,11 @@ eng_exec(
 		rc = epot_environment(&p, user.home, a->env, &env, e);
 	if (rc < 0)
 		return rc;
+	rc = limits_read(&p.conf, &limits, e);
+	if (rc < 0)
+		return rc;
+	spec.rlimits = rlimits;
+	spec.nrlimits = epot_rlimits(&limits, rlimits);
 	snprintf(shell, sizeof(shell), "%s", user.shell[0] == '/' ? user.shell : "/bin/sh");
 	spec.argv = a->login && (a->argv == NULL || a->argv[0] == NULL) ? login : a->argv;
 	spec.envp = strv_argv(&env);

@@ -1,4 +1,5 @@
 /* Looking at pots: lists and details, without locks and without changing anything. */
+#include "engine/limit.h"
 #include "engine/walls.h"
 
 #include <fcntl.h>
@@ -27,6 +28,7 @@ summarize(const struct epot *p, struct pot_summary *s)
 	s->status = r->status;
 	snprintf(s->ip, sizeof(s->ip), "%s", r->ip);
 	snprintf(s->ports, sizeof(s->ports), "%s", r->ports);
+	s->oom_killed = r->oom_kills > 0;
 }
 
 struct list {
@@ -105,6 +107,10 @@ struct details {
 	struct pot_port *ports;
 	struct pot_interface *interfaces;
 	struct pot_setting *attrs;
+	struct pot_ulimit ulimits[LIMITS_NULIMITS];
+	struct pot_io_limit io[LIMITS_IO_MAX];
+	struct limits limits;
+	char cpu_list[CPUS_TEXT], restart[40];
 	struct pot_mount *mounts;
 	struct potconf_mount *conf_mounts;
 	struct pot_snapshot_info *snaps;
@@ -394,6 +400,47 @@ add_walls(struct details *d, struct epot *p, struct err *e)
 	return 0;
 }
 
+/* ---- its limits */
+
+static int
+add_limits(struct details *d, const struct epot *p, struct err *e)
+{
+	struct pot_limits *o = &d->info.limits;
+	struct limits *l = &d->limits;
+	int rc = limits_read(&p->conf, l, e);
+
+	if (rc == 0)
+		rc = epot_cpus_get(p, d->cpu_list, e);
+	if (rc < 0)
+		return rc;
+	*o = (struct pot_limits){ .memory = l->memory,
+		.memory_swap = l->memory_swap,
+		.memory_reservation = l->memory_reservation,
+		.disk = l->disk,
+		.cpus = l->cpus,
+		.cpu_shares = l->cpu_shares,
+		.cpu_quota = l->cpu_quota,
+		.pids = l->pids_set ? l->pids : config_uint(p->eng->conf, "pids_limit"),
+		.pids_default = !l->pids_set,
+		.io_weight = l->io_weight,
+		.cpu_list = d->cpu_list,
+		.on_oom = limits_oom_names[l->on_oom],
+		.restart = d->restart,
+		.ulimits = d->ulimits,
+		.io = d->io };
+	limits_restart_print(l, d->restart, sizeof(d->restart));
+	for (size_t u = 0; u < LIMITS_NULIMITS; u++)
+		if (l->ulimit[u].set)
+			d->ulimits[o->nulimits++] = (struct pot_ulimit){ limits_ulimit_names[u],
+				l->ulimit[u].soft, l->ulimit[u].hard };
+	for (size_t i = 0; i < l->nio; i++)
+		d->io[o->nio++] = (struct pot_io_limit){ l->io[i].device[0] != '\0' ? l->io[i].device : NULL,
+			l->io[i].rate[LIMITS_RBPS], l->io[i].rate[LIMITS_WBPS], l->io[i].rate[LIMITS_RIOPS],
+			l->io[i].rate[LIMITS_WIOPS] };
+	d->info.oom_kills = epot_oom_kills(p);
+	return 0;
+}
+
 static void
 add_texts(struct details *d, struct epot *p)
 {
@@ -443,6 +490,8 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 		if (hook_is_set(&p, h))
 			strv_add(&d->hooks, hook_names[h]);
 	rc = add_attrs(d, &p, e);
+	if (rc == 0)
+		rc = add_limits(d, &p, e);
 	if (rc == 0)
 		rc = add_mounts(d, &p, e);
 	if (rc == 0)

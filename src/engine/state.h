@@ -27,6 +27,7 @@ enum state_op {
 	OP_FREEZE,  /* pause or unpause of a running pot */
 	OP_MOUNT,   /* mount-in or mount-out of a running pot; arg: the mount point */
 	OP_STORAGE, /* snapshot, rollback, purge: the storage repairs itself */
+	OP_LIMITS,  /* of a running pot: what pot.conf lists counts */
 	OP_PORTS,   /* host ports are being reserved: what pot.conf lists counts */
 };
 

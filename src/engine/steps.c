@@ -3,7 +3,7 @@
  * how a run's end gets into the state. Every undo may be repeated, works in
  * any process, and finds what it needs in the state.
  */
-#include "engine/epot.h"
+#include "engine/limit.h"
 
 #include <signal.h>
 #include <string.h>
@@ -67,6 +67,15 @@ static const struct {
 	[STEP_NETWORK] = { "walk-back.network", down_network },
 };
 
+static void
+oom_reason(struct state_rec *r)
+{
+	r->reason[0] = '\0';
+	if (r->oom_kills > 0)
+		snprintf(r->reason, sizeof(r->reason), "out of memory: the kernel killed %u of its processes",
+		    r->oom_kills);
+}
+
 /* How the run ended, into the record. */
 static void
 take_exit(struct epot *p, const char *reason)
@@ -81,7 +90,7 @@ take_exit(struct epot *p, const char *reason)
 		r->signal = WIFSIGNALED(x.wait_status) ? WTERMSIG(x.wait_status) : 0;
 		r->status = r->signal != 0 ? 128 + r->signal : WEXITSTATUS(x.wait_status);
 		r->crashed = 0;
-		r->reason[0] = '\0';
+		oom_reason(r);
 		if (x.log_lost > 0)
 			snprintf(r->reason, sizeof(r->reason),
 			    "%llu bytes of output could not be kept: the disk was full",
@@ -109,6 +118,7 @@ epot_walk_back(struct epot *p, enum pot_state final, const char *reason, struct 
 		bool recorded;
 
 		/* A walk that goes on keeps what the first one said; without a record there will be none. */
+		epot_note_oom(p);
 		if (r->state != POT_STOPPING || r->crashed == 0)
 			take_exit(p, reason);
 		recorded = r->crashed == 0;
@@ -157,4 +167,5 @@ epot_exit_get(const struct epot *p, struct pot_exit *x)
 	x->signal = r->signal;
 	x->time_ns = r->exit_ns;
 	snprintf(x->reason, sizeof(x->reason), "%s", r->reason);
+	x->oom_kills = r->oom_kills;
 }

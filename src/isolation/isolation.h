@@ -61,13 +61,14 @@ struct iso_device {
  * the strictest: no capability at all, but no user namespace.
  */
 struct iso_walls {
-	int userns_fd;   /* from iso_userns; looked at only where ids is not 0 */
+	int userns_fd;     /* from iso_userns; looked at only where ids is not 0 */
 	uint32_t id_first; /* the host's id of the pot's root */
-	uint32_t ids;    /* how many ids the pot has; 0: no user namespace, its ids are the host's */
-	uint64_t caps;   /* bit N: capability number N; of root in the pot, and the bound of all its processes */
-	bool new_privs;  /* setuid programs of the root may raise rights (up to caps) */
-	bool unmasked;   /* /proc and /sys as the kernel gives them: nothing hidden, nothing read-only */
-	bool read_only;  /* the root is mounted read-only (what is mounted into it is not) */
+	uint32_t ids;      /* how many ids the pot has; 0: no user namespace, its ids are the host's */
+	uint64_t
+	    caps; /* bit N: capability number N; of root in the pot, and the bound of all its processes */
+	bool new_privs;    /* setuid programs of the root may raise rights (up to caps) */
+	bool unmasked;     /* /proc and /sys as the kernel gives them: nothing hidden, nothing read-only */
+	bool read_only;    /* the root is mounted read-only (what is mounted into it is not) */
 	uint64_t shm_size; /* of /dev/shm in bytes, 0: 64 MiB */
 	const struct iso_device *devices;
 	size_t ndevices;
@@ -269,6 +270,7 @@ struct iso_limits {
 	bool swap_wanted;     /* memory_swap was asked for: E_NOTSUP where the kernel cannot, else left out */
 	uint64_t reservation; /* bytes that it keeps when the host is short */
 	uint64_t pids;        /* processes and threads */
+	bool pids_wanted;     /* as swap_wanted */
 	uint64_t cpu_shares;  /* 2 to 262144, 1024 is one share */
 	uint64_t cpu_quota;   /* thousandths of a CPU */
 	const char *cpus;     /* "0-1,4", or NULL */
@@ -280,8 +282,8 @@ struct iso_limits {
 /* Controllers that these limits need. */
 unsigned iso_limits_controllers(const struct iso_limits *);
 /*
- * Makes the groups limit to `want` where they limit to `have` now (NULL: just made). All or nothing: what
- * was changed before a failure is changed back. E_NOTSUP naming the missing controller.
+ * Makes the groups limit to `want`. have: what they limit to now, or NULL: just made. All or nothing: what
+ * was changed before a failure is changed back to `have`. E_NOTSUP naming the missing controller or file.
  */
 int iso_limits_apply(const char *cgroup, const struct iso_limits *have, const struct iso_limits *want,
     struct err *) MUST_CHECK;

@@ -470,8 +470,8 @@ pot_top(struct pot_ctx *c, const char *name, pot_task_fn *fn, void *arg, struct 
 }
 
 int
-pot_stats(struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg,
-    struct err *e)
+pot_stats(
+    struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg, struct err *e)
 {
 	int rc = names != NULL ? check_names(names, "pot", e) : 0;
 
@@ -551,6 +551,14 @@ pot_set_ports(struct pot_ctx *c, const char *name, enum pot_change how, char *co
 	int rc = check(c, name, e);
 
 	return rc < 0 ? rc : eng_set_ports(c->eng, name, how, specs, e);
+}
+
+int
+pot_update(struct pot_ctx *c, const char *name, const struct pot_limit *v, size_t n, struct err *e)
+{
+	int rc = check(c, name, e);
+
+	return rc < 0 ? rc : eng_update(c->eng, name, v, n, e);
 }
 
 int

@@ -42,6 +42,8 @@ const struct config_key config_keys[] = {
 	{ "network6", NULL, CONFIG_RANGE, "", NULL, "IPv6 range of the public bridge, behind NAT", 6, 120 },
 	{ "network_stack", "POT_NETWORK_STACK", CONFIG_CHOICE, "ipv4", "ipv4|ipv6|dual",
 	    "address families of new pots", 0, 0 },
+	{ "pids_limit", NULL, CONFIG_UINT, "4096", NULL,
+	    "processes and threads of a pot that has no limit of its own; 0: any number", 0, 4194304 },
 	{ "routed6", NULL, CONFIG_RANGE, "", NULL, "IPv6 range that the network routes to this host", 6,
 	    120 },
 	{ "stop_timeout", NULL, CONFIG_DURATION, "10s", NULL, "time from the stop signal to SIGKILL", 0,

@@ -31,7 +31,7 @@ struct config_key {
 };
 /*
  * storage (choice auto|zfs|btrfs|overlay, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
- * log_max_size (10M), log_files (3), stop_timeout (10s), hook_timeout (60s), hostname_max,
+ * log_max_size (10M), log_files (3), pids_limit (4096), stop_timeout (10s), hook_timeout (60s), hostname_max,
  * network_stack (POT_NETWORK_STACK), mmdebstrap (program), mirror,
  * network (POT_NETWORK), network6, routed6 ("" or the address of a range), external_interface (POT_EXTIF),
  * isolate_pots (POT_ISOLATE_VNET_POTS)

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "model/limits.h"
+#include "model/limit.h"
 #include "model/name.h"
 #include "model/port.h"
 #include "model/potconf_impl.h"

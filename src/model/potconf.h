@@ -62,7 +62,7 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_NETIN "pot.net.in"        /* bits per second to the pot */
 #define PC_NETOUT "pot.net.out"      /* from the pot */
 #define PC_ALIAS "pot.alias"         /* repeated: further names by which others on its bridges find it */
-#define PC_MEMORY "pot.rss.memory"   /* limits: model/limits.h */
+#define PC_MEMORY "pot.rss.memory"   /* limits: model/limit.h */
 #define PC_CPUS "pot.rss.cpus"
 #define PC_LIMIT "pot.limit." /* followed by the limit's name */
 #define PC_MOUNT "pot.mount"         /* repeated, text_join of SOURCE TARGET [ro] [idmap] */

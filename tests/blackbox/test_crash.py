@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 import lab
+import test_limits
 
 
 def seen(node):
@@ -27,7 +28,7 @@ def seen(node):
             "hosts": info["hosts"], "hooks": info["hooks"], "hostname": info["hostname"],
             "network": info["network"], "bridges": info["bridges"], "addresses": len(info["addresses"]),
             "published": [(p["protocol"], p["pot_port"]) for p in info["published"]], "mounts": info["mounts"], "attributes": info["attributes"],
-            "snapshots": len(info["snapshots"]),
+            "snapshots": len(info["snapshots"]), "limits": {**info["limits"], "cpu_list": None},
         }
         if pots[name]["running"] and not pots[name]["paused"]:
             pots[name]["files"] = node.sh(name, "cat /mark /mnt/in/mark 2>/dev/null; true")
@@ -216,6 +217,19 @@ SCENARIOS = {
     "mount-out": (running_with_mount, lambda node: ["mount-out", "-p", "a", "-m", "/mnt/in"]),
     "create-base": (lambda node: None, lambda node: ["create-base", "-b", "extra", "--from", box_of(node)]),
 }
+# The same with limits, in which every controller takes part.
+LIMITS = ("-M", "64m", "-C", "1", "--cpu-quota", "50", "--pids", "50", "--io", "rbps=1m")
+LIMITED = {
+    "create": (lambda node: None, lambda node: ["create", "-p", "a", "-b", "box", "-N", "inherit", *LIMITS]),
+    "start": (lambda node: node.make("a", "sleep 100000", "-N", "inherit", *LIMITS), lambda node: ["start", "a"]),
+    "stop": (lambda node: node.run("a", "sleep 100000", "-N", "inherit", *LIMITS),
+             lambda node: ["stop", "-t", "1", "a"]),
+    "update": (running, lambda node: ["update", "a", *LIMITS]),
+    "update-back": (lambda node: node.run("a", "sleep 100000", "-N", "inherit", *LIMITS),
+                    lambda node: ["update", "a", "-M", "0", "-C", "0", "--cpu-quota", "0", "--pids", "default",
+                                  "--io", "default"]),
+    "update-stopped": (stopped, lambda node: ["update", "a", *LIMITS]),
+}
 # The same with a network of the pot's own.
 BRIDGED = {
     "create": (bridge, lambda node: ["create", "-p", "a", "-b", "box", *NETWORK]),
@@ -282,6 +296,32 @@ def test_killed_at_every_step_of_settings(onode, cgroups, verb, tmp_path):
 def test_killed_at_every_step_on_bridges(onode, cgroups, verb, tmp_path):
     """The same with bridges and published ports: no address, port, link, rule or name is left, lost or given twice."""
     kill_at_every_step(onode, cgroups, verb, tmp_path, BRIDGED, check_network)
+
+
+@pytest.mark.parametrize("verb", sorted(LIMITED))
+def test_killed_at_every_step_of_limits(onode, cgroups, verb, tmp_path):
+    """The same for limits: the kernel has those that pot tells, all old or all new, and no group is left."""
+    kill_at_every_step(onode, cgroups, verb, tmp_path, LIMITED, check_limits)
+
+
+def check_limits(node):
+    """What the kernel limits a running pot to is what pot says."""
+    for name, state in node.states().items():
+        if state != "running":
+            continue
+        said = node.info(name)["limits"]
+        assert test_limits.memory_limit(node, name) == (said["memory"] or 0)
+        assert test_limits.control(node, name, "pids", "pids.max", "pids.max") == str(said["pids"])
+        mask = node.sh(name, "grep Cpus_allowed_list /proc/self/status").split()[1]
+        assert mask == (said["cpu_list"] or test_limits.all_cpus())
+        for controller, v1, v2, none in (("cpu", "cpu.cfs_quota_us", "cpu.max", ("-1", "max 100000")),
+                                         ("blkio", "blkio.throttle.read_bps_device", "io.max", ("", ""))):
+            try:
+                text = test_limits.control(node, name, controller, v1, v2)
+            except AssertionError:  # never limited: no group
+                text = none[0]
+            limited = said["cpu_quota"] if controller == "cpu" else said["io"]
+            assert (text not in none) == bool(limited), text
 
 
 def kill_at_every_step(node, cgroups, verb, tmp_path, scenarios=None, check=lambda node: None):

@@ -390,6 +390,9 @@ enter(const struct cg_trees *t, const char *cgroup, struct cg_enter *cg, struct 
 	while (r > 0 && (r = visit_next(v, e)) > 0) {
 		AUTO(fd) int dir = open_dir(v->leaf, e), fd = -1;
 
+		/* Named but not made: a change of limits was interrupted, and is about to be repaired. */
+		if (dir == -E_NOENT && v->nseen > 1)
+			continue;
 		if (dir < 0)
 			return dir;
 		if (v->part.id == CG_V2) {

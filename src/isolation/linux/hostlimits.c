@@ -52,11 +52,24 @@ find(const char *name)
 	return -1;
 }
 
+static struct rlimits_row
+usual(int resource, uint64_t soft, uint64_t hard)
+{
+	struct rlimits_row row = { resource, false, { soft, hard }, { soft, hard } };
+	struct rlimit own;
+
+	if (getrlimit((__rlimit_resource_t)resource, &own) == 0 && own.rlim_max < hard) {
+		row.lower[0] = soft < own.rlim_max ? soft : own.rlim_max;
+		row.lower[1] = own.rlim_max;
+	}
+	return row;
+}
+
 int
 rlimits_get(struct rlimits *out, const struct iso_rlimit *v, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		out->v[i] = (struct rlimits_row){ rows[i].resource, false, { rows[i].soft, rows[i].hard } };
+		out->v[i] = usual(rows[i].resource, rows[i].soft, rows[i].hard);
 	for (size_t i = 0; i < n; i++) {
 		int at = find(v[i].name);
 
@@ -65,8 +78,21 @@ rlimits_get(struct rlimits *out, const struct iso_rlimit *v, size_t n, struct er
 		out->v[at].asked = true;
 		out->v[at].value[0] = v[i].soft;
 		out->v[at].value[1] = v[i].hard;
+		if (out->v[at].lower[1] == rows[at].hard)
+			out->v[at].lower[1] = v[i].hard;
 	}
 	return 0;
+}
+
+static int
+not_allowed(const char *name, const struct rlimits_row *row, struct err *e)
+{
+	int sys = errno;
+
+	err_sysno(e, sys, "cannot set the limit \"%s\"", name);
+	if (sys == EPERM && row->lower[1] < row->value[1])
+		err_hint(e, "pot itself is limited: at most %llu", (unsigned long long)row->lower[1]);
+	return e != NULL ? -e->code : -E_PERM;
 }
 
 int
@@ -76,10 +102,15 @@ rlimits_set(pid_t pid, const struct rlimits *l, struct err *e)
 		const struct rlimits_row *row = &l->v[i];
 		/* As the kernel has it: two numbers of 64 bits, all ones without a limit. */
 		const struct rlimit r = { row->value[0], row->value[1] };
+		const struct rlimit lower = { row->lower[0], row->lower[1] };
+		__rlimit_resource_t which = (__rlimit_resource_t)row->resource;
 
-		/* A usual value above what the host allows at all is passed over. */
-		if (prlimit(pid, (__rlimit_resource_t)row->resource, &r, NULL) != 0 && row->asked)
-			return err_sys(e, "cannot set the limit \"%s\"", rows[i].name);
+		if (prlimit(pid, which, &r, NULL) == 0)
+			continue;
+		if (row->asked)
+			return not_allowed(rows[i].name, row, e);
+		/* Without the right to raise limits the usual ones are given as far as they go. */
+		(void)prlimit(pid, which, &lower, NULL);
 	}
 	return 0;
 }

@@ -111,6 +111,8 @@ middle_limits(const struct rlimits *l)
 
 		if (r < 0 && l->v[i].asked)
 			return r;
+		if (r < 0)
+			raw(__NR_prlimit64, 0, l->v[i].resource, l->v[i].lower, 0);
 	}
 	return 0;
 }

@@ -142,18 +142,58 @@ device_knobs(struct knobs *k, const struct iso_io_limit *d, bool v2)
 	}
 }
 
-static bool
-has_device(const struct iso_limits *l, const struct iso_io_limit *d)
+/* What the kernel limits now may be more than what we were told: a change may have been interrupted. */
+static int
+add_listed(const char *line, struct iso_io_limit **v, size_t *n)
 {
-	for (size_t i = 0; i < l->nio; i++)
-		if (l->io[i].major == d->major && l->io[i].minor == d->minor)
+	struct iso_io_limit d = { 0 }, *more;
+
+	if (sscanf(line, "%u:%u", &d.major, &d.minor) != 2)
+		return 0;
+	for (size_t i = 0; i < *n; i++)
+		if ((*v)[i].major == d.major && (*v)[i].minor == d.minor)
+			return 0;
+	more = reallocarray(*v, *n + 1, sizeof(d));
+	if (more == NULL)
+		return -E_NOMEM;
+	*v = more;
+	more[(*n)++] = d;
+	return 0;
+}
+
+static int
+listed_devices(int dir, bool v2, struct iso_io_limit **v, size_t *n, struct err *e)
+{
+	static const char *const v1_files[] = { "blkio.throttle.read_bps_device",
+		"blkio.throttle.write_bps_device", "blkio.throttle.read_iops_device",
+		"blkio.throttle.write_iops_device" };
+	static const char *const v2_files[] = { "io.max" };
+
+	for (size_t i = 0; i < (v2 ? ARRAY_LEN(v2_files) : ARRAY_LEN(v1_files)); i++) {
+		AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
+
+		if (cg_read(dir, v2 ? v2_files[i] : v1_files[i], &b, NULL) < 0)
+			continue;
+		for (const char *l = buf_cstr(&b); *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n')
+			if (add_listed(l, v, n) < 0)
+				return err_nomem(e);
+	}
+	return 0;
+}
+
+static bool
+has_device(const struct iso_io_limit *v, size_t n, const struct iso_io_limit *d)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].major == d->major && v[i].minor == d->minor)
 			return true;
 	return false;
 }
 
-/* `other` names devices that must be told, without a limit, too. */
+/* Devices that only the others name are told, without a limit, too. */
 static void
-io_knobs(struct knobs *k, const struct iso_limits *l, const struct iso_limits *other, int dir, bool v2)
+io_knobs(struct knobs *k, const struct iso_limits *l, const struct iso_io_limit *others, size_t nothers,
+    int dir, bool v2)
 {
 	const char *bfq = v2 ? "io.bfq.weight" : "blkio.bfq.weight";
 
@@ -163,10 +203,10 @@ io_knobs(struct knobs *k, const struct iso_limits *l, const struct iso_limits *o
 	k->v[k->n - 1].optional = l->io_weight == 0;
 	for (size_t i = 0; i < l->nio; i++)
 		device_knobs(k, &l->io[i], v2);
-	for (size_t i = 0; i < other->nio; i++)
-		if (!has_device(l, &other->io[i]))
-			device_knobs(k,
-			    &(struct iso_io_limit){ other->io[i].major, other->io[i].minor, 0, 0, 0, 0 }, v2);
+	for (size_t i = 0; i < nothers; i++)
+		if (!has_device(l->io, l->nio, &others[i]))
+			device_knobs(
+			    k, &(struct iso_io_limit){ others[i].major, others[i].minor, 0, 0, 0, 0 }, v2);
 }
 
 /* On v1 a group of cpuset always names its CPUs: without a limit all those of the group above. */
@@ -185,11 +225,11 @@ cpuset_knobs(struct knobs *k, const struct iso_limits *l, int dir, bool v2)
 }
 
 static int
-knobs_of(struct knobs *k, const struct groups *g, const struct iso_limits *l, const struct iso_limits *other,
-    struct err *e)
+knobs_of(struct knobs *k, const struct groups *g, const struct iso_limits *l,
+    const struct iso_io_limit *others, size_t nothers, struct err *e)
 {
 	k->n = 0;
-	k->v = calloc(16 + 4 * (l->nio + other->nio), sizeof(*k->v));
+	k->v = calloc(16 + 4 * (l->nio + nothers), sizeof(*k->v));
 	if (k->v == NULL)
 		return err_nomem(e);
 	if (g->dir[CG_MEMORY] >= 0)
@@ -201,11 +241,21 @@ knobs_of(struct knobs *k, const struct groups *g, const struct iso_limits *l, co
 	if (g->dir[CG_CPUSET] >= 0)
 		cpuset_knobs(k, l, g->dir[CG_CPUSET], g->v2[CG_CPUSET]);
 	if (g->dir[CG_IO] >= 0)
-		io_knobs(k, l, other, g->dir[CG_IO], g->v2[CG_IO]);
+		io_knobs(k, l, others, nothers, g->dir[CG_IO], g->v2[CG_IO]);
 	return 0;
 }
 
 /* ---- writing */
+
+static int
+read_number(int dir, const char *file, uint64_t *v, struct err *e)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
+	int r = cg_read(dir, file, &b, e);
+
+	*v = r < 0 ? 0 : strtoull(buf_cstr(&b), NULL, 10);
+	return r;
+}
 
 unsigned
 iso_limits_controllers(const struct iso_limits *l)
@@ -214,7 +264,7 @@ iso_limits_controllers(const struct iso_limits *l)
 
 	if (l->memory != 0 || l->memory_swap != 0 || l->reservation != 0)
 		set |= ISO_CG_MEMORY;
-	if (l->pids != 0)
+	if (l->pids != 0 && l->pids_wanted)
 		set |= ISO_CG_PIDS;
 	if (l->cpu_shares != 0 || l->cpu_quota != 0)
 		set |= ISO_CG_CPU;
@@ -233,18 +283,24 @@ groups_fini(struct groups *g)
 }
 DEFINE_AUTO_FINI(groups, struct groups)
 
+/* `all`: also those that the limits do not need, where the pot has them. */
 static int
-groups_open(struct groups *g, const struct cg_trees *t, const char *cgroup, unsigned needed, struct err *e)
+groups_open(
+    struct groups *g, const struct cg_trees *t, const char *cgroup, unsigned needed, bool all, struct err *e)
 {
 	for (enum cg_id id = CG_MEMORY; id < CG_COUNT; id++) {
-		if ((needed & cg_bit(id)) == 0)
+		bool must = (needed & cg_bit(id)) != 0;
+
+		/* A default number of processes is for hosts that can count them. */
+		if (id == CG_CPUACCT || (!must && !all && id != CG_PIDS))
 			continue;
-		g->dir[id] = cg_open_for(t, cgroup, id, &g->v2[id], e);
+		g->dir[id] = cg_open_for(t, cgroup, id, &g->v2[id], must ? e : NULL);
+		if (g->dir[id] >= 0 || !must)
+			continue;
 		if (g->dir[id] == -E_NOTSUP)
-			return err_hint(
-			    e, "mount it, or set cgroup_parent to a group to which it is given (pot doctor)");
-		if (g->dir[id] < 0)
-			return g->dir[id];
+			err_hint(
+			    e, "mount it, or set cgroup_parent to a group that it is given to (pot doctor)");
+		return g->dir[id];
 	}
 	return 0;
 }
@@ -279,26 +335,35 @@ turn(const struct groups *g, const struct knob *n, struct err *e)
 
 /*
  * v1 wants memory <= memory and swap at each moment: the second goes first
- * where it may. (Files of one controller stand together in the list.)
+ * unless it would be less than what memory is limited to now. (Files of one
+ * controller stand together in the list.)
  */
 static void
-order_v1(struct knobs *k, const struct iso_limits *have, const struct iso_limits *want)
+order_v1(struct knobs *k, const struct groups *g, const struct iso_limits *want)
 {
+	uint64_t now;
+
 	for (size_t i = 0; i + 1 < k->n; i++) {
 		struct knob first = k->v[i];
 
-		if (strcmp(first.file, "memory.limit_in_bytes") != 0 ||
-		    (want->memory_swap != 0 && (have->memory == 0 || want->memory_swap < have->memory)))
+		if (strcmp(first.file, "memory.limit_in_bytes") != 0)
 			continue;
+		if (want->memory_swap != 0 &&
+		    (read_number(g->dir[CG_MEMORY], first.file, &now, NULL) < 0 || want->memory_swap < now))
+			return;
 		k->v[i] = k->v[i + 1];
 		k->v[i + 1] = first;
 		return;
 	}
 }
 
-/* The changes in order; those done are undone in reverse when one fails. */
+/*
+ * The changes in order; those done are undone in reverse when one fails. In a
+ * fresh group what is not limited is so already; in another, all is written:
+ * it may hold what an interrupted change wrote.
+ */
 static int
-turn_all(const struct groups *g, const struct knobs *from, const struct knobs *to, struct err *e)
+turn_all(const struct groups *g, const struct knobs *from, const struct knobs *to, bool fresh, struct err *e)
 {
 	int r = 0;
 	size_t i;
@@ -306,7 +371,7 @@ turn_all(const struct groups *g, const struct knobs *from, const struct knobs *t
 	for (i = 0; i < to->n && r == 0; i++) {
 		const struct knob *was = counterpart(from, &to->v[i]);
 
-		if (was == NULL || strcmp(was->text, to->v[i].text) != 0)
+		if (!fresh || was == NULL || strcmp(was->text, to->v[i].text) != 0)
 			r = turn(g, &to->v[i], e);
 	}
 	for (i = r < 0 ? i - 1 : 0; i > 0; i--) {
@@ -318,22 +383,44 @@ turn_all(const struct groups *g, const struct knobs *from, const struct knobs *t
 	return r;
 }
 
+/* All devices that are limited, will be, or were by an interrupted change. */
+static int
+all_devices(const struct groups *g, const struct iso_limits *have, const struct iso_limits *want, bool fresh,
+    struct iso_io_limit **v, size_t *n, struct err *e)
+{
+	*n = 0;
+	*v = calloc(have->nio + want->nio + 1, sizeof(**v));
+	if (*v == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < have->nio; i++)
+		(*v)[(*n)++] = have->io[i];
+	for (size_t i = 0; i < want->nio; i++)
+		if (!has_device(*v, *n, &want->io[i]))
+			(*v)[(*n)++] = want->io[i];
+	return fresh || g->dir[CG_IO] < 0 ? 0 : listed_devices(g->dir[CG_IO], g->v2[CG_IO], v, n, e);
+}
+
 static int
 apply(const struct cg_trees *t, const char *cgroup, const struct iso_limits *have,
-    const struct iso_limits *want, struct err *e)
+    const struct iso_limits *want, bool fresh, struct err *e)
 {
 	AUTO_FINI(groups)
 	struct groups g = { .dir = { [0 ... CG_COUNT - 1] = -1 } };
 	struct knobs from = { NULL, 0 }, to = { NULL, 0 };
-	int r = groups_open(&g, t, cgroup, iso_limits_controllers(have) | iso_limits_controllers(want), e);
+	AUTO_FREE struct iso_io_limit *devices = NULL;
+	size_t ndevices;
+	int r = groups_open(
+	    &g, t, cgroup, iso_limits_controllers(have) | iso_limits_controllers(want), !fresh, e);
 
 	if (r == 0)
-		r = knobs_of(&from, &g, have, want, e);
+		r = all_devices(&g, have, want, fresh, &devices, &ndevices, e);
 	if (r == 0)
-		r = knobs_of(&to, &g, want, have, e);
+		r = knobs_of(&from, &g, have, devices, ndevices, e);
+	if (r == 0)
+		r = knobs_of(&to, &g, want, devices, ndevices, e);
 	if (r == 0) {
-		order_v1(&to, have, want);
-		r = turn_all(&g, &from, &to, e);
+		order_v1(&to, &g, want);
+		r = turn_all(&g, &from, &to, fresh, e);
 	}
 	free(from.v);
 	free(to.v);
@@ -346,7 +433,7 @@ cg_limit(const struct cg_trees *t, const char *cgroup, const struct iso_limits *
 {
 	static const struct iso_limits none;
 
-	return apply(t, cgroup, have == NULL ? &none : have, want, e);
+	return apply(t, cgroup, have == NULL ? &none : have, want, have == NULL, e);
 }
 
 int
@@ -354,7 +441,7 @@ iso_limits_apply(
     const char *cgroup, const struct iso_limits *have, const struct iso_limits *want, struct err *e)
 {
 	/* The usual pot has none: nothing to look for. */
-	if (have == NULL && iso_limits_controllers(want) == 0)
+	if (have == NULL && iso_limits_controllers(want) == 0 && want->pids == 0)
 		return 0;
 	return CG_WITH_TREES(cg_limit(trees, cgroup, have, want, e));
 }
@@ -371,16 +458,6 @@ line_number(const char *text, const char *word)
 		if (strncmp(l, word, n) == 0 && l[n] == ' ')
 			return strtoull(l + n, NULL, 10);
 	return 0;
-}
-
-static int
-read_number(int dir, const char *file, uint64_t *v, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(CONTROL_MAX);
-	int r = cg_read(dir, file, &b, e);
-
-	*v = r < 0 ? 0 : strtoull(buf_cstr(&b), NULL, 10);
-	return r;
 }
 
 /* Page cache is dropped when the room is needed; what is left is in use. */

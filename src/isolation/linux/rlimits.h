@@ -10,6 +10,7 @@ struct rlimits_row {
 	int resource;
 	bool asked;        /* somebody wants it; else the usual value */
 	uint64_t value[2]; /* soft, hard: struct rlimit64 */
+	uint64_t lower[2]; /* the usual value as far as this process may give it */
 };
 struct rlimits {
 	struct rlimits_row v[RLIMITS_COUNT];

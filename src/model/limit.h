@@ -3,8 +3,8 @@
  * Potfiles have them, their texts, the numbers they mean, and which of them a
  * host can give. Pure: what a limit is made of in the kernel is isolation's.
  */
-#ifndef MODEL_LIMITS_H
-#define MODEL_LIMITS_H
+#ifndef MODEL_LIMIT_H
+#define MODEL_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -91,6 +91,9 @@ const struct limits_row *limits_find_key(const char *key);
 int limits_set(struct limits *, const char *name, const char *text, struct err *) MUST_CHECK;
 int limits_read(const struct potconf *, struct limits *, struct err *) MUST_CHECK;
 int limits_write(struct potconf *, const struct limits *, struct err *) MUST_CHECK;
+
+/* The restart policy, also the usual one. */
+void limits_restart_print(const struct limits *, char *out, size_t size);
 
 /* What there is to give; 0: not known. */
 struct limits_host {

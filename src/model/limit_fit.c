@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/limits.h"
+#include "model/limit.h"
 
 static int
 over_host(const char *name, uint64_t asked, uint64_t has, bool bytes, struct err *e)

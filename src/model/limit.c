@@ -1,8 +1,8 @@
 /*
  * The table of limits: how each is read, and written to pot.conf. Whether a
- * host can give them, and the choice of CPUs, is in limits_fit.c.
+ * host can give them, and the choice of CPUs, is in limit_fit.c.
  */
-#include "model/limits.h"
+#include "model/limit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -200,15 +200,21 @@ parse_restart(struct limits *l, const char *text, struct err *e)
 	return 0;
 }
 
+void
+limits_restart_print(const struct limits *l, char *out, size_t size)
+{
+	if (l->restart_max > 0)
+		snprintf(out, size, "%s:%" PRIu64, restart_names[l->restart], l->restart_max);
+	else
+		snprintf(out, size, "%s", restart_names[l->restart]);
+}
+
 static bool
 print_restart(const struct limits *l, size_t index, char *out, size_t size)
 {
 	if (index > 0 || l->restart == LIMITS_RESTART_NO)
 		return false;
-	if (l->restart_max > 0)
-		snprintf(out, size, "%s:%" PRIu64, restart_names[l->restart], l->restart_max);
-	else
-		snprintf(out, size, "%s", restart_names[l->restart]);
+	limits_restart_print(l, out, size);
 	return true;
 }
 
