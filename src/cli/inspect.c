@@ -31,6 +31,7 @@ const struct cmd cmd_inspect = {
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_JSON,
+	.opts = opts,
 	.example = "pot inspect web",
 	.json = JSON_INFO "manifest: with --image: the image's manifest, beside the keys of images\n"
 			  "config: with --image: its config\n",

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "engine/aptsources.h"
 #include "engine/engine.h"
+#include "engine/image.h"
 #include "engine/populate.h"
 #include "model/name.h"
 
@@ -308,14 +309,34 @@ cut_suffix(char *s)
 	}
 }
 
+/* Is this no file, but an image of this node? Then it is held. */
+static int
+find_image(struct eng *eng, const char *from, struct image_source *image, struct err *e)
+{
+	struct reference ref;
+
+	if (from == NULL || strcmp(from, "-") == 0 || access(from, F_OK) == 0 ||
+	    ref_parse(from, &ref, NULL) < 0)
+		return 0;
+	int r = image_source_get(eng, from, image, e);
+	if (r == -E_NOENT) {
+		err_set(e, E_NOENT, "there is neither a file nor an image %s", from);
+		return err_hint(e, "pot images lists the images");
+	}
+	return r < 0 ? r : 1;
+}
+
 /* The name of the base: given, or the suite's, or the last part of the file's. */
 static int
-choose_name(const struct pot_base_args *args, const char *suite, char out[static 128], struct err *e)
+choose_name(const struct pot_base_args *args, const char *suite, const struct image_source *image,
+    char out[static 128], struct err *e)
 {
 	const char *s = args->name, *slash;
 
 	if (s == NULL && args->from == NULL)
 		s = suite;
+	if (s == NULL && image->lock >= 0)
+		return err_set(e, E_USAGE, "a base from an image needs a name");
 	if (s == NULL && strcmp(args->from, "-") != 0) {
 		AUTO_FREE char *path = realpath(args->from, NULL);
 
@@ -352,7 +373,8 @@ check_packages(const struct pot_base_args *args, struct err *e)
 }
 
 static int
-check_args(const struct pot_base_args *args, char suite[static 64], char name[static 128], struct err *e)
+check_args(const struct pot_base_args *args, const struct image_source *image, char suite[static 64],
+    char name[static 128], struct err *e)
 {
 	int r;
 
@@ -367,7 +389,7 @@ check_args(const struct pot_base_args *args, char suite[static 64], char name[st
 		return r;
 	if (args->release != NULL && strlen(args->release) > 63)
 		return err_set(e, E_INVAL, "release %s: longer than 63 bytes", args->release);
-	return choose_name(args, suite, name, e);
+	return choose_name(args, suite, image, name, e);
 }
 
 /* The directory for mmdebstrap's work: below the installation, so that a kill leaves it to be found. */
@@ -390,14 +412,16 @@ make_tmp_dir(struct eng *eng, const char *name, struct buf *path, struct err *e)
 }
 
 static int
-populate(struct base *b, const struct pot_base_args *args, const char *suite, int root_fd,
+populate(struct base *b, const struct pot_base_args *args, const char *suite, bool filled, int root_fd,
     struct pot_base_info *info, struct err *e)
 {
 	AUTO_FINI(buf) struct buf tmp = BUF_INIT(PATH_MAX);
 	uint64_t max = args->max_size != 0 ? args->max_size : POPULATE_MAX_SIZE;
-	int r;
+	int r = 0;
 
-	if (args->from != NULL) {
+	if (filled) {
+		/* It is a clone of an image. */
+	} else if (args->from != NULL) {
 		r = populate_from(b->eng, args->from, max, root_fd, e);
 	} else if ((r = make_tmp_dir(b->eng, b->name, &tmp, e)) == 0) {
 		r = populate_suite(b->eng, suite, args, max, buf_cstr(&tmp), root_fd, e);
@@ -430,7 +454,8 @@ describe_source(const struct pot_base_args *args, const char *suite, struct pot_
 
 /* Everything up to the commit. On failure the caller removes what there is. */
 static int
-build(struct base *b, const struct pot_base_args *args, const char *suite, struct err *e)
+build(struct base *b, const struct pot_base_args *args, const char *suite, const struct image_source *image,
+    struct err *e)
 {
 	struct stor *s = b->eng->stor;
 	struct pot_base_info info = { 0 };
@@ -444,13 +469,18 @@ build(struct base *b, const struct pot_base_args *args, const char *suite, struc
 	if ((r = dir_sync(b->bases_fd, BASES, e)) < 0)
 		return r;
 	fault_point("base.create.dir");
-	if ((r = stor_create(s, base_fs(b->name), e)) < 0)
+	if (image->lock >= 0)
+		r = stor_clone(
+		    s, (struct stor_fs){ STOR_IMAGE, image->ready.fs }, IMG_LAYER_TAG, base_fs(b->name), e);
+	else
+		r = stor_create(s, base_fs(b->name), e);
+	if (r < 0)
 		return r;
 	fault_point("base.create.storage");
 	if ((root = stor_mount(s, base_fs(b->name), false, e)) < 0)
 		return root;
 	fault_point("base.create.mounted");
-	r = populate(b, args, suite, root, &info, e);
+	r = populate(b, args, suite, image->lock >= 0, root, &info, e);
 	fd_close(take_fd(root));
 	if (r < 0)
 		return r;
@@ -471,11 +501,13 @@ int
 eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e)
 {
 	AUTO_FINI(base) struct base b = BASE_INIT;
+	AUTO_FINI(image_source) struct image_source image = IMAGE_SOURCE_INIT;
 	char suite[64], name[128];
 	struct err undo = ERR_INIT;
 	int r;
 
-	if ((r = check_args(args, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
+	if ((r = find_image(eng, args->from, &image, e)) < 0 ||
+	    (r = check_args(args, &image, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
 	    (r = eng_base_recover(eng, e)) < 0 || (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
 	if ((r = record_exists(b.bases_fd, name, e)) < 0)
@@ -487,7 +519,7 @@ eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e
 	fault_point("base.create.locked");
 	if ((r = base_remove(&b, e)) < 0)
 		return err_wrap(e, "removing what an earlier try left");
-	if ((r = build(&b, args, suite, e)) == 0)
+	if ((r = build(&b, args, suite, &image, e)) == 0)
 		return 0;
 	if (base_remove(&b, &undo) < 0)
 		event_warn(

@@ -116,9 +116,6 @@ int eng_get_attribute(
 int eng_mount_in(struct eng *, const char *name, const struct pot_mount *, struct err *) MUST_CHECK;
 int eng_mount_out(struct eng *, const char *name, const char *target, struct err *) MUST_CHECK;
 
-/* limit.c */
-int eng_update(struct eng *, const char *name, const struct pot_limit *, size_t n, struct err *) MUST_CHECK;
-
 int eng_set_rates(struct eng *, const char *name, uint64_t in, uint64_t out, struct err *) MUST_CHECK;
 
 /* publish.c */
@@ -153,9 +150,6 @@ typedef int eng_tree_fn(void *arg, const struct eng_tree *, struct err *);
 /* Of a stopped pot, which is locked meanwhile, or of a snapshot of any. */
 int eng_image_tree(
     struct eng *, const char *pot, const char *tag, eng_tree_fn *, void *arg, struct err *) MUST_CHECK;
-/* The read-only root of a base. */
-int eng_base_tree(struct eng *, const char *base, int (*)(void *arg, int root, struct err *), void *arg,
-    struct err *) MUST_CHECK;
 
 /* copy.c */
 int eng_copy_in(struct eng *, const char *name, const char *host_src, const char *dst, unsigned flags,

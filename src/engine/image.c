@@ -273,6 +273,25 @@ image_source_conf(struct epot *p, const struct image_source *s, const char *cons
 	return set_stop_signal(p, kv_get(kv, IMG_SET_STOP_SIGNAL));
 }
 
+int
+image_source_fill(struct epot *p, const struct image_source *s, struct err *e)
+{
+	const char *path = kv_get(&s->ready.settings, IMG_SET_MAKE);
+	struct stor *stor = p->eng->stor;
+	int rc;
+
+	if (path == NULL)
+		return 0;
+	AUTO(fd) int root = stor_mount(stor, epot_fs(p), false, e);
+	if (root < 0)
+		return root;
+	AUTO(fd) int dir = inroot_mkdirs(root, path, 0755, e);
+	fd_close(take_fd(root));
+	rc = dir < 0 ? err_wrap(e, "making the image's working directory") : 0;
+	fd_close(take_fd(dir));
+	return rc < 0 ? rc : stor_unmount(stor, epot_fs(p), e);
+}
+
 /* ---- who uses what --------------------------------------------------------------------- */
 
 struct users {
@@ -485,17 +504,16 @@ show_tree(struct epot *p, struct stor_fs fs, eng_tree_fn *fn, void *arg, struct 
 		rc = parent_fs(p, &below, e);
 	if (rc < 0)
 		return rc;
-	AUTO(fd) int root = stor_mount(s, fs, true, e);
-	if (root < 0)
-		return root;
-	AUTO(fd) int parent = stor_mount(s, below, true, e);
-	t.root = root;
-	t.parent = parent;
-	rc = parent < 0 ? parent : fn(arg, &t, e);
-	fd_close(take_fd(parent));
-	fd_close(take_fd(root));
-	if (rc >= 0 && stor_unmount(s, fs, e) < 0)
-		rc = -E_SYS;
+	struct stor_look own, parent = STOR_LOOK_INIT;
+	if ((rc = stor_look_begin(s, fs, &own, e)) < 0)
+		return rc;
+	rc = stor_look_begin(s, below, &parent, e);
+	t.root = own.root;
+	t.parent = parent.root;
+	if (rc == 0)
+		rc = fn(arg, &t, e);
+	stor_look_end(s, below, &parent);
+	stor_look_end(s, fs, &own);
 	return rc;
 }
 
@@ -519,19 +537,6 @@ eng_image_tree(struct eng *g, const char *name, const char *tag, eng_tree_fn *fn
 	if (tag != NULL && (rc = look_at(&l, &p, tag, &fs, e)) < 0)
 		return rc;
 	return show_tree(&p, fs, fn, arg, e);
-}
-
-int
-eng_base_tree(
-    struct eng *g, const char *base, int (*fn)(void *arg, int root, struct err *), void *arg, struct err *e)
-{
-	const struct stor_fs fs = { STOR_BASE, base };
-	int rc = eng_need_storage(g, e);
-
-	if (rc < 0)
-		return rc;
-	AUTO(fd) int root = stor_mount(g->stor, fs, true, e);
-	return root < 0 ? root : fn(arg, root, e);
 }
 
 int

@@ -24,6 +24,8 @@ struct image_source {
 /* E_NOENT: no such image on this node; E_STATE: it is not unpacked. */
 int image_source_get(struct eng *, const char *name, struct image_source *, struct err *) MUST_CHECK;
 void image_source_fini(struct image_source *);
+/* Into a new pot's root what the image names but does not have. */
+int image_source_fill(struct epot *, const struct image_source *, struct err *) MUST_CHECK;
 /* Into a new pot's pot.conf what the image says; args: words in place of the image's own, or NULL. */
 int image_source_conf(
     struct epot *, const struct image_source *, const char *const *args, struct err *) MUST_CHECK;

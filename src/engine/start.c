@@ -3,15 +3,14 @@
  * that a process killed anywhere in here is walked back (steps.c) by the next
  * command; a failing step is walked back at once.
  */
+#include "engine/epot.h"
 #include "engine/image.h"
-#include "engine/limit.h"
 #include "engine/sync.h"
 #include "engine/walls.h"
 
 #include <sys/random.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,7 +38,6 @@ struct start {
 	struct strv argv, env, tmpfs;
 	struct passwd_user user;
 	bool direct_init;
-	struct epot_limits *limits;
 	struct iso_child child;
 };
 
@@ -139,17 +137,7 @@ up_files(struct start *s, struct err *e)
 static int
 up_cgroup(struct start *s, struct err *e)
 {
-	struct epot_limits *l = s->limits;
-	const char *cgroup = s->p->state.rec.cgroup;
-	int rc = iso_cgroup_make(cgroup, e);
-
-	if (rc == 0 && l->set.cpus != 0) {
-		rc = epot_cpus_take(s->p, l->set.cpus, l->cpus, e);
-		if (rc == 0)
-			rc = epot_limits_ready(s->p, l, e);
-	}
-	fault_point("start.grouped");
-	return rc < 0 ? rc : iso_limits_apply(cgroup, NULL, &l->iso, e);
+	return iso_cgroup_make(s->p->state.rec.cgroup, e);
 }
 
 static bool
@@ -183,27 +171,17 @@ find_command(struct start *s, struct err *e)
 	return strv_check(&s->argv, "the command", e);
 }
 
-/* Who the command runs as, and where: the image's or the user's choice; else root and "/". */
+/* Who the command runs as: the image's or the user's choice; else root. */
 static int
 find_user(struct start *s, struct err *e)
 {
 	const char *spec = potconf_get(&s->p->conf, PC_USER, NULL);
-	const char *workdir = potconf_get(&s->p->conf, PC_WORKDIR, NULL);
 	int rc = 0;
 
 	snprintf(s->user.home, sizeof(s->user.home), "/root");
 	if (spec != NULL)
 		rc = epot_find_user(s->root_fd, spec, &s->user, e);
-	if (rc < 0)
-		return err_wrap(e, "the user of %s", s->p->name);
-	if (workdir != NULL) {
-		/* Images name directories that they do not have. */
-		int fd = inroot_mkdirs(s->root_fd, workdir, 0755, e);
-
-		fd_close(fd);
-		rc = fd < 0 ? fd : 0;
-	}
-	return rc < 0 ? err_wrap(e, "the working directory of %s", s->p->name) : 0;
+	return rc < 0 ? err_wrap(e, "the user of %s", s->p->name) : 0;
 }
 
 static int
@@ -213,7 +191,6 @@ spawn(struct start *s, struct err *e)
 	char run[24], verb[] = "_cleanup", root_opt[] = "--root", conf_opt[] = "--config";
 	char *cleanup[] = { p->eng->self, root_opt, p->eng->root, conf_opt, p->eng->conf_path, verb, p->name,
 		run, NULL };
-	struct iso_rlimit rlimits[LIMITS_NULIMITS];
 	struct iso_spec spec = {
 		.name = p->name,
 		.hostname = potconf_get(&p->conf, PC_HOSTNAME, p->name),
@@ -228,8 +205,6 @@ spawn(struct start *s, struct err *e)
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
-		.rlimits = rlimits,
-		.nrlimits = epot_rlimits(&s->limits->set, rlimits),
 		.walls = s->walls.iso,
 		.io = s->args->fds != NULL ? ISO_IO_FDS
 		    : s->args->attach      ? ISO_IO_ATTACH
@@ -326,7 +301,6 @@ start_fini(struct start *s)
 	strv_fini(&s->tmpfs);
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
-	free(s->limits);
 	iso_child_fini(&s->child);
 }
 
@@ -349,8 +323,8 @@ begin(struct start *s, struct err *e)
 {
 	struct epot *p = s->p;
 	struct state_rec *r = &p->state.rec;
+	const char *id = kv_get(&p->eng->node, "id"), *parent = config_get(p->eng->conf, "cgroup_parent");
 	char prefix[64];
-	const char *parent = eng_cgroup_parent(p->eng, prefix);
 	int rc;
 
 	rc = take_alive_lock(s, e);
@@ -358,13 +332,8 @@ begin(struct start *s, struct err *e)
 		rc = host_boot_id(r->boot, e);
 	if (rc < 0)
 		return rc;
-	s->limits = calloc(1, sizeof(*s->limits));
-	if (s->limits == NULL)
-		return err_nomem(e);
-	rc = epot_limits_get(p, s->limits, e);
-	if (rc < 0)
-		return rc;
-	rc = iso_cgroup_path(parent, prefix, p->name, epot_limits_controllers(s->limits), r->cgroup, e);
+	snprintf(prefix, sizeof(prefix), "pot-%s", id == NULL ? "node" : id);
+	rc = iso_cgroup_path(*parent == '\0' ? NULL : parent, prefix, p->name, ISO_CG_ALWAYS, r->cgroup, e);
 	if (rc < 0)
 		return rc;
 	if (getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
@@ -372,7 +341,6 @@ begin(struct start *s, struct err *e)
 	r->state = POT_STARTING;
 	r->steps = 0;
 	r->crashed = 0;
-	r->oom_kills = 0;
 	r->runs++;
 	r->reason[0] = '\0';
 	memset(&r->init, 0, sizeof(r->init));

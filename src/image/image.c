@@ -6,12 +6,14 @@
 #include "image/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/inroot.h"
 #include "base/text.h"
 #include "image/mediatype.h"
 #include "image/store_impl.h"
@@ -196,8 +198,29 @@ unpack_layers(struct img_store *s, struct stor *stor, const struct img_image *i,
 	return 0;
 }
 
+/* Many images name a working directory that they do not have: noted, so that pots get it when they are made. */
 static int
-write_ready(struct img_store *s, const struct img_image *i, const struct digest *chain, struct err *e)
+note_workdir(struct stor *stor, struct img_ready_record *rec, struct err *e)
+{
+	const char *workdir = kv_get(&rec->settings, IMG_SET_WORKDIR);
+	const struct stor_fs fs = { STOR_IMAGE, rec->fs };
+
+	if (workdir == NULL || workdir[0] != '/')
+		return 0;
+	struct stor_look look;
+	int r = stor_look_begin(stor, fs, &look, e);
+
+	if (r < 0)
+		return r;
+	int dir = inroot_open(look.root, workdir, O_RDONLY | O_DIRECTORY, 0, NULL);
+	fd_close(dir);
+	stor_look_end(stor, fs, &look);
+	return dir == -E_NOENT ? kv_add(&rec->settings, IMG_SET_MAKE, workdir, e) : 0;
+}
+
+static int
+write_ready(struct img_store *s, struct stor *stor, const struct img_image *i, const struct digest *chain,
+    struct err *e)
 {
 	AUTO_FINI(img_ready_record) struct img_ready_record rec = { .settings = KV_INIT };
 	AUTO_FINI(buf) struct buf b = BUF_INIT(READY_MAX), path = BUF_INIT(256);
@@ -207,9 +230,13 @@ write_ready(struct img_store *s, const struct img_image *i, const struct digest 
 	char hex[DIGEST_HEX_LEN];
 	snprintf(rec.fs, sizeof(rec.fs), "%.*s", (int)sizeof(rec.fs) - 1, digest_hex(chain, hex));
 	if ((r = img_config_settings(i->config, &rec.settings, e)) < 0 ||
-	    (r = img_ready_record_print(&rec, &b, e)) < 0 || (r = img_ready_path(rec.manifest, &path, e)) < 0)
+	    (r = note_workdir(stor, &rec, e)) < 0 || (r = img_ready_record_print(&rec, &b, e)) < 0 ||
+	    (r = img_ready_path(rec.manifest, &path, e)) < 0)
 		return r;
 	fault_point("image.ready.unpacked");
+	AUTO(fd) int lock = lock_file(s->ready, ".lock", true, STORE_LOCK_MS, e);
+	if (lock < 0)
+		return lock;
 	return file_write_atomic(s->ready, strchr(path.data, '/') + 1, 0600, b.data, b.len, e);
 }
 
@@ -232,7 +259,7 @@ img_image_ready(struct img_store *s, struct stor *stor, const struct img_image *
 	/* It never changes: the same manifest has the same config and layers. */
 	if (img_ready_read(s, &i->digest, &rec, NULL) == 0)
 		return 0;
-	return write_ready(s, i, &chain, e);
+	return write_ready(s, stor, i, &chain, e);
 }
 
 int

@@ -186,6 +186,57 @@ mark_used(void *arg, const char *fs, const char *manifest)
 	return r < 0 ? r : mark_text(p, manifest, p->e);
 }
 
+/* Is one of its layers needed? Then it is, so that the next image of that base has the same one. */
+static int
+is_base_needed(struct prune *p, const struct digest *d)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(IMG_MANIFEST_MAX);
+	AUTO(img_manifest) struct img_manifest *m = NULL;
+	char hex[DIGEST_HEX_LEN];
+
+	if (file_read(p->s->blobs[d->alg], digest_hex(d, hex), &b, NULL) < 0 ||
+	    img_manifest_parse(buf_cstr(&b), b.len, NULL, &m, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < m->n_layers; i++)
+		if (set_has(&p->blobs, &m->layers[i].digest))
+			return 1;
+	return 0;
+}
+
+static int
+mark_base(struct prune *p, int bases, const char *name, const struct digest *d, struct err *e)
+{
+	(void)bases;
+	(void)name;
+	return is_base_needed(p, d) ? mark_manifest(p, d, e) : 0;
+}
+
+/* What is noted of bases that images were made of: see IMG_BASES in store.h. */
+static int
+each_base(struct prune *p, int (*fn)(struct prune *, int, const char *, const struct digest *, struct err *),
+    struct err *e)
+{
+	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 20);
+	AUTO(fd) int bases = dir_open(p->s->dir, IMG_BASES, e);
+	int r;
+
+	if (bases < 0)
+		return bases == -E_NOENT ? 0 : bases;
+	r = store_names(bases, false, &names, e);
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		AUTO_FINI(buf) struct buf b = BUF_INIT(4096);
+		AUTO_FINI(kv) struct kv kv = KV_INIT;
+		struct digest d = { DIGEST_SHA256, { 0 } };
+		const char *text;
+
+		if (file_read(bases, names.v[i], &b, NULL) == 0 &&
+		    kv_parse(&kv, buf_cstr(&b), b.len, IMG_BASES, NULL) == 0 &&
+		    (text = kv_get(&kv, "manifest")) != NULL && digest_parse(text, &d, NULL) == 0)
+			r = fn(p, bases, names.v[i], &d, e);
+	}
+	return r;
+}
+
 static int
 mark_all(struct prune *p, struct err *e)
 {
@@ -194,7 +245,9 @@ mark_all(struct prune *p, struct err *e)
 	p->e = e;
 	if ((r = img_ref_list(p->s, mark_ref, p, e)) < 0 || (r = store_pins_each(p->s, mark_pin, p, e)) < 0)
 		return r;
-	return p->args->used == NULL ? 0 : p->args->used(p->args->arg, mark_used, p, e);
+	if (p->args->used != NULL && (r = p->args->used(p->args->arg, mark_used, p, e)) < 0)
+		return r;
+	return each_base(p, mark_base, e);
 }
 
 /* ---- sweeping ----------------------------------------------------------------------------- */
@@ -221,6 +274,12 @@ sweep_ready(struct prune *p, struct err *e)
 	}
 	fault_point("image.prune.ready");
 	return r;
+}
+
+static int
+sweep_base(struct prune *p, int bases, const char *name, const struct digest *d, struct err *e)
+{
+	return set_has(&p->blobs, d) ? 0 : remove_file(p, bases, name, e);
 }
 
 static int
@@ -378,8 +437,8 @@ decide(struct prune *p, struct err *e)
 	int r = lock < 0 ? lock : mark_all(p, e);
 
 	fault_point("image.prune.marked");
-	if (r < 0 || (r = sweep_ready(p, e)) < 0 || (r = sweep_layers(p, e)) < 0 ||
-	    (r = sweep_subjects(p, e)) < 0 || (r = sweep_partial(p, e)) < 0)
+	if (r < 0 || (r = sweep_ready(p, e)) < 0 || (r = each_base(p, sweep_base, e)) < 0 ||
+	    (r = sweep_layers(p, e)) < 0 || (r = sweep_subjects(p, e)) < 0 || (r = sweep_partial(p, e)) < 0)
 		return r;
 	for (int i = 0; i < DIGEST_ALGS && r == 0; i++)
 		r = sweep_blobs(p, (enum digest_alg)i, e);

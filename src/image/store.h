@@ -8,6 +8,7 @@
  *   ready/ALG-HEX               what pots of an unpacked manifest are made from (model/imgrecord.h)
  *   layers/HEX                  an unpacked layer: a file system of the storage (image/unpack.h)
  *   subjects/ALG-HEX/ALG-HEX    manifests that refer to the first one: its signatures
+ *   bases/NAME                  the manifest of a base that images were made of (IMG_BASES)
  *   pins/…                      what the processes at work need; locked by them
  *
  * Nothing is visible before it is whole: blobs, references and records appear
@@ -25,6 +26,12 @@
 #include "image/digest.h"
 #include "model/imgrecord.h"
 #include "model/reference.h"
+
+/*
+ * bases/NAME: "manifest=DIGEST" of an image of one layer, the base itself, so
+ * that all images of pots made from that base have the same lowest layer.
+ */
+#define IMG_BASES "bases"
 
 struct img_store;
 

@@ -18,7 +18,6 @@
 #include "image/pack.h"
 #include "lib/images.h"
 
-#define BASES "bases" /* ROOT/images/bases/NAME: the image of a base */
 #define RECORD_MAX 4096
 
 struct commit {
@@ -113,7 +112,7 @@ read_noted(struct commit *c, int bases, const struct base_look *b, struct img_im
 	int rc;
 
 	if ((rc = file_read(bases, b->name, &text, e)) < 0 ||
-	    (rc = kv_parse(&kv, buf_cstr(&text), text.len, BASES, e)) < 0)
+	    (rc = kv_parse(&kv, buf_cstr(&text), text.len, IMG_BASES, e)) < 0)
 		return rc;
 	manifest = kv_get(&kv, "manifest");
 	created = kv_get(&kv, "created");
@@ -189,7 +188,7 @@ static int
 base_image(struct commit *c, const struct eng_tree *t, struct img_image **image, struct err *e)
 {
 	struct base_look b = { .name = t->base };
-	AUTO(fd) int bases = dir_make(img_store_fd(c->store), BASES, 0700, e);
+	AUTO(fd) int bases = dir_make(img_store_fd(c->store), IMG_BASES, 0700, e);
 	AUTO(fd) int lock = bases < 0 ? -1 : lock_file(bases, ".lock", true, -1, e);
 	int rc = bases < 0 ? bases : lock < 0 ? lock : eng_base_list(c->ctx->eng, false, find_base, &b, e);
 

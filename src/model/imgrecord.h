@@ -49,6 +49,7 @@ struct img_ready_record {
 #define IMG_SET_EXPOSE "expose" /* repeated "80/tcp" */
 #define IMG_SET_VOLUME "volume" /* repeated path */
 #define IMG_SET_LABEL "label"   /* repeated NAME=value */
+#define IMG_SET_MAKE "make"     /* the working directory, where the image does not have it */
 #define IMG_SET_ATTR "attr"     /* repeated NAME=value: attributes that labels ask for */
 
 /* Labels that are attributes: of a pot, and of a jail as other tools on FreeBSD write them. */

@@ -173,4 +173,16 @@ int stor_mount_mapped(
 int stor_unmount(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int stor_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 
+/* Looking at the present of one that nobody writes to: any number of processes at a time. */
+struct stor_look {
+	int root; /* read-only */
+	int lock;
+};
+#define STOR_LOOK_INIT \
+	{              \
+		-1, -1 \
+	}
+int stor_look_begin(struct stor *, struct stor_fs, struct stor_look *, struct err *) MUST_CHECK;
+void stor_look_end(struct stor *, struct stor_fs, struct stor_look *);
+
 #endif
