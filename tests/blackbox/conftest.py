@@ -195,6 +195,7 @@ def borrowed(node, cgroups):
         clear(node)
         lab.wait_until(lambda: not cgroups.processes() or cgroups.processes() == before["processes"],
                        "the end of all processes", seconds=20)
+        lab.wait_until(lambda: not cgroups.lingering(), "the end of who waits for the kernel", seconds=20)
         # Nobody waits for the kernel's removal of a link.
         lab.wait_until(lambda: lab.network(node)["links"] == before["network"]["links"], "the end of links")
         assert leftovers(node, cgroups) == before

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <time.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <linux/netlink.h>
 
@@ -93,6 +94,7 @@ visit_remain(void *arg)
 		return 0;
 	}
 	raw(__NR_setsid);
+	raw(__NR_prctl, PR_SET_NAME, "pot-linger");
 	keep_fds(l->send_fd, l->hold_fd, l->released);
 	if (l->len > 0)
 		raw(__NR_sendto, l->send_fd, l->msg, l->len, 0, 0, 0);
