@@ -101,6 +101,14 @@ int pot_base_destroy(struct pot_ctx *, const char *name, bool recursive, struct 
 
 /* ---- making and removing pots ------------------------------------------- */
 
+/*
+ * One limit by its name and text, as options and Potfiles have it: memory, memory-swap, memory-reservation,
+ * cpus, cpu-shares, cpu-quota, pids, ulimit, io-weight, io, disk, on-oom, restart (docs/limits.md).
+ * value NULL or "default": none of its own.
+ */
+struct pot_limit {
+	const char *name, *value;
+};
 struct pot_create_args {
 	const char *name;
 	const char *base; /* exactly one of base, image and from_pot */
@@ -130,6 +138,8 @@ struct pot_create_args {
 	const char *const *walls;
 	const char *const *env;   /* NAME=value on top of the image's or the source's */
 	const char *const *args;  /* with image: words behind its entry point, in place of its own command */
+	const struct pot_limit *limits; /* on top of the source's */
+	size_t nlimits;
 };
 int pot_create(struct pot_ctx *, const struct pot_create_args *, struct err *);
 /* 1: pots can be made from this image here and now; 0: it is not on this node. E_STATE: not for this machine. */
@@ -189,7 +199,8 @@ struct pot_exit {
 	int status; /* exit status, or 128 + signal */
 	int signal; /* 0: it exited */
 	int64_t time_ns;
-	char reason[192]; /* "" or why it failed / was interrupted */
+	char reason[192];   /* "" or why it failed / was interrupted */
+	unsigned oom_kills; /* of its processes killed for want of memory */
 };
 /* Blocks until it does not run, then tells the last end. E_NOENT; known false: never ran. */
 int pot_wait(struct pot_ctx *, const char *name, struct pot_exit *, struct err *);
@@ -243,6 +254,7 @@ struct pot_summary {
 	int status;                     /* of the last end, -1 none */
 	char ip[120];                   /* its addresses, separated by blanks */
 	char ports[512]; /* as --publish takes them, separated by ", "; "…" at the end: not all */
+	bool oom_killed; /* the last run that ended was short of memory */
 };
 typedef int pot_summary_fn(void *arg, const struct pot_summary *);
 /* In order of names. Pots that a killed command left are repaired or left out on the way. */
@@ -266,6 +278,29 @@ struct pot_port {
 struct pot_interface {
 	char name[16];
 	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_errors, tx_errors;
+};
+/* What a pot may use. 0: no limit. */
+struct pot_ulimit {
+	const char *name;
+	uint64_t soft, hard; /* POT_UNLIMITED */
+};
+#define POT_UNLIMITED UINT64_MAX
+struct pot_io_limit {
+	const char *device;                              /* NULL: the disk on which the installation is */
+	uint64_t read_bytes, write_bytes, reads, writes; /* a second */
+};
+struct pot_limits {
+	uint64_t memory, memory_swap, memory_reservation, disk; /* bytes; memory_swap counts both */
+	uint64_t cpus, cpu_shares, cpu_quota; /* pinned to so many; 1024 is one share; thousandths of a CPU */
+	uint64_t pids, io_weight;
+	bool pids_default;    /* pids is the configuration's pids_limit */
+	const char *cpu_list; /* of a running pot: the CPUs that it is pinned to, "0-1,4", or "" */
+	const char *on_oom;   /* "kill", "restart", "stop" */
+	const char *restart;  /* "no", "always", "on-failure", "on-failure:N", "unless-stopped" */
+	const struct pot_ulimit *ulimits;
+	size_t nulimits;
+	const struct pot_io_limit *io;
+	size_t nio;
 };
 struct pot_setting {
 	const char *name, *value;
@@ -308,6 +343,8 @@ struct pot_info {
 	const struct pot_port *ports; /* as set */
 	const struct pot_interface *interfaces;
 	uint64_t net_in, net_out; /* bits per second, 0: no limit */
+	struct pot_limits limits;
+	uint64_t oom_kills; /* of this run, or of the last */
 };
 #define POT_INFO_SIZES 1u
 int pot_info(struct pot_ctx *, const char *name, unsigned flags, struct pot_info **, struct err *);
@@ -393,6 +430,11 @@ int pot_set_hosts(struct pot_ctx *, const char *name, enum pot_change, char *con
  * naming the pot or process that has one. A running pot gets them at its next start.
  */
 int pot_set_ports(struct pot_ctx *, const char *name, enum pot_change, char *const *specs, struct err *);
+/*
+ * Changes limits: of a running pot at once, and for its next starts. All or none. E_LIMIT when it uses more
+ * now or the host has less, E_NOTSUP when the host cannot limit it; the message tells what would do.
+ */
+int pot_update(struct pot_ctx *, const char *name, const struct pot_limit *limits, size_t n, struct err *);
 /* Bits per second to and from the pot; 0: no limit. */
 int pot_set_rates(struct pot_ctx *, const char *name, uint64_t in, uint64_t out, struct err *);
 /* point: "prestart", "poststart", "prestop", "poststop"; file NULL removes. Copied. */

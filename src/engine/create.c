@@ -5,7 +5,7 @@
  * reserves the name and its journal says that it is half made; a destroy sets
  * the journal first and then takes everything away.
  */
-#include "engine/epot.h"
+#include "engine/limit.h"
 
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -315,6 +315,8 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 			rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
 	if (rc == 0 && (a->dns != NULL || a->from_pot == NULL))
 		rc = set_dns(p, a->dns != NULL ? a->dns : "inherit", e);
+	if (rc == 0 && (a->nlimits > 0 || a->from_pot != NULL))
+		rc = epot_limits_create(p, a->limits, a->nlimits, e);
 	p->conf_loaded = rc == 0;
 	fault_point("create.leasing");
 	return rc < 0 ? rc : epot_net_create(p, a, e);

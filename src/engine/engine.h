@@ -116,6 +116,9 @@ int eng_get_attribute(
 int eng_mount_in(struct eng *, const char *name, const struct pot_mount *, struct err *) MUST_CHECK;
 int eng_mount_out(struct eng *, const char *name, const char *target, struct err *) MUST_CHECK;
 
+/* limit.c */
+int eng_update(struct eng *, const char *name, const struct pot_limit *, size_t n, struct err *) MUST_CHECK;
+
 int eng_set_rates(struct eng *, const char *name, uint64_t in, uint64_t out, struct err *) MUST_CHECK;
 
 /* publish.c */

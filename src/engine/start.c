@@ -3,14 +3,15 @@
  * that a process killed anywhere in here is walked back (steps.c) by the next
  * command; a failing step is walked back at once.
  */
-#include "engine/epot.h"
 #include "engine/image.h"
+#include "engine/limit.h"
 #include "engine/sync.h"
 #include "engine/walls.h"
 
 #include <sys/random.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ struct start {
 	struct strv argv, env, tmpfs;
 	struct passwd_user user;
 	bool direct_init;
+	struct epot_limits *limits;
 	struct iso_child child;
 };
 
@@ -137,7 +139,17 @@ up_files(struct start *s, struct err *e)
 static int
 up_cgroup(struct start *s, struct err *e)
 {
-	return iso_cgroup_make(s->p->state.rec.cgroup, e);
+	struct epot_limits *l = s->limits;
+	const char *cgroup = s->p->state.rec.cgroup;
+	int rc = iso_cgroup_make(cgroup, e);
+
+	if (rc == 0 && l->set.cpus != 0) {
+		rc = epot_cpus_take(s->p, l->set.cpus, l->cpus, e);
+		if (rc == 0)
+			rc = epot_limits_ready(s->p, l, e);
+	}
+	fault_point("start.grouped");
+	return rc < 0 ? rc : iso_limits_apply(cgroup, NULL, &l->iso, e);
 }
 
 static bool
@@ -191,6 +203,7 @@ spawn(struct start *s, struct err *e)
 	char run[24], verb[] = "_cleanup", root_opt[] = "--root", conf_opt[] = "--config";
 	char *cleanup[] = { p->eng->self, root_opt, p->eng->root, conf_opt, p->eng->conf_path, verb, p->name,
 		run, NULL };
+	struct iso_rlimit rlimits[LIMITS_NULIMITS];
 	struct iso_spec spec = {
 		.name = p->name,
 		.hostname = potconf_get(&p->conf, PC_HOSTNAME, p->name),
@@ -205,6 +218,8 @@ spawn(struct start *s, struct err *e)
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
+		.rlimits = rlimits,
+		.nrlimits = epot_rlimits(&s->limits->set, rlimits),
 		.walls = s->walls.iso,
 		.io = s->args->fds != NULL ? ISO_IO_FDS
 		    : s->args->attach      ? ISO_IO_ATTACH
@@ -301,6 +316,7 @@ start_fini(struct start *s)
 	strv_fini(&s->tmpfs);
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
+	free(s->limits);
 	iso_child_fini(&s->child);
 }
 
@@ -323,8 +339,8 @@ begin(struct start *s, struct err *e)
 {
 	struct epot *p = s->p;
 	struct state_rec *r = &p->state.rec;
-	const char *id = kv_get(&p->eng->node, "id"), *parent = config_get(p->eng->conf, "cgroup_parent");
 	char prefix[64];
+	const char *parent = eng_cgroup_parent(p->eng, prefix);
 	int rc;
 
 	rc = take_alive_lock(s, e);
@@ -332,8 +348,13 @@ begin(struct start *s, struct err *e)
 		rc = host_boot_id(r->boot, e);
 	if (rc < 0)
 		return rc;
-	snprintf(prefix, sizeof(prefix), "pot-%s", id == NULL ? "node" : id);
-	rc = iso_cgroup_path(*parent == '\0' ? NULL : parent, prefix, p->name, ISO_CG_ALWAYS, r->cgroup, e);
+	s->limits = calloc(1, sizeof(*s->limits));
+	if (s->limits == NULL)
+		return err_nomem(e);
+	rc = epot_limits_get(p, s->limits, e);
+	if (rc < 0)
+		return rc;
+	rc = iso_cgroup_path(parent, prefix, p->name, epot_limits_controllers(s->limits), r->cgroup, e);
 	if (rc < 0)
 		return rc;
 	if (getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
@@ -341,6 +362,7 @@ begin(struct start *s, struct err *e)
 	r->state = POT_STARTING;
 	r->steps = 0;
 	r->crashed = 0;
+	r->oom_kills = 0;
 	r->runs++;
 	r->reason[0] = '\0';
 	memset(&r->init, 0, sizeof(r->init));
