@@ -73,4 +73,82 @@ int pot_image_save(struct pot_ctx *, const char *const *names, int fd, struct er
 /* OCI archives and Docker's, compressed or not. name: what to call the only image in it; or NULL. */
 int pot_image_load(struct pot_ctx *, int fd, const char *name, pot_name_fn *loaded, void *arg, struct err *);
 
+/* ---- registries --------------------------------------------------------------- */
+
+/* How registries are reached; may be all zero. Proxies come from the environment as libcurl reads it. */
+struct pot_net {
+	const char *const *insecure; /* "HOST[:PORT]" that may speak plain HTTP and are not verified */
+	const char *ca_file;         /* PEM of the authorities to trust instead of the system's, or NULL */
+	const char *auth_file;       /* further credentials, in the form of Docker's config.json, or NULL */
+	unsigned stall_s;            /* give up when nothing came for so long; 0: 60 */
+};
+
+struct pot_pull_args {
+	const char *name;  /* names a registry */
+	const char *as;    /* name on this node, NULL: the same */
+	uint64_t max_size; /* of a layer's files, 0: 64 GiB */
+	bool verify;       /* a good signature is demanded even where no policy does */
+	bool older;        /* an image signed earlier than the last one of this name is taken */
+	struct pot_net net;
+};
+struct pot_transfer {
+	char digest[POT_DIGEST_LEN]; /* of what the name names */
+	char id[POT_DIGEST_LEN];     /* pull: the manifest of this platform */
+	uint64_t bytes;              /* moved */
+	unsigned blobs, moved, mounted;
+	bool changed;    /* pull: the name meant something else before */
+	char signed_by[256]; /* pull: keys whose signatures counted; "" when none was asked for */
+};
+/*
+ * Progress comes as events, one text per layer. What an interrupted pull got
+ * stays for the next one; the name means the new image only when it is whole.
+ */
+int pot_image_pull(struct pot_ctx *, const struct pot_pull_args *, struct pot_transfer *, struct err *);
+
+struct pot_sign_key {
+	const char *file;       /* secret key in signify's form */
+	const char *passphrase; /* or NULL */
+};
+struct pot_push_args {
+	const char *name;               /* on this node */
+	const char *dest;               /* names a registry; NULL: name does */
+	const struct pot_sign_key *key; /* sign what was sent, or NULL */
+	struct pot_net net;
+};
+int pot_image_push(struct pot_ctx *, const struct pot_push_args *, struct pot_transfer *, struct err *);
+
+struct pot_login_args {
+	const char *host, *user, *password;
+	struct pot_net net;
+};
+/* Proves the credentials, then keeps them. realm gets the host that gives out tokens, or "". */
+int pot_login(struct pot_ctx *, const struct pot_login_args *, char realm[256], struct err *);
+/* E_NOENT: there were none. */
+int pot_logout(struct pot_ctx *, const char *host, struct err *);
+
+/* ---- signatures: Ed25519 in the formats of signify(1) ------------------------------ */
+
+/* Makes a pair of keys; neither file may exist. passphrase NULL: the secret key is not locked. */
+int pot_keygen(const char *public_file, const char *secret_file, const char *passphrase, const char *comment,
+    struct err *);
+int pot_key_is_locked(const char *secret_file, bool *locked, struct err *);
+/* Signs digest, name and tag of an image in a registry; digest (of what was signed) is filled. */
+int pot_image_sign(struct pot_ctx *, const char *name, const struct pot_sign_key *, const struct pot_net *,
+    char digest[POT_DIGEST_LEN], struct err *);
+
+struct pot_verdict {
+	char digest[POT_DIGEST_LEN];
+	char rule[512];      /* of policy.conf; "" when keys were given */
+	char signed_by[256]; /* whose signatures counted */
+	unsigned good, need;
+	int64_t time_ns; /* when the last one needed was made */
+};
+/*
+ * Asks the registry what the name means now and who signed that. keys: files
+ * of public keys, NULL-terminated, all of which must have; NULL: what
+ * policy.conf asks for. E_PERM.
+ */
+int pot_image_verify(struct pot_ctx *, const char *name, const char *const *keys, const struct pot_net *,
+    struct pot_verdict *, struct err *);
+
 #endif

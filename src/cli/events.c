@@ -98,11 +98,16 @@ on_event(void *arg, const struct pot_event *ev)
 	struct cli *cli = arg;
 
 	if (ev->kind == POT_EV_PROGRESS) {
-		on_progress(cli, ev);
+		if (cli->bars != NULL)
+			cli->bars(cli, ev);
+		else
+			on_progress(cli, ev);
 		return;
 	}
 	if (ev->kind == POT_EV_INFO && (cli->verbose == 0 || cli->quiet))
 		return;
+	if (cli->bars != NULL)
+		cli->bars(cli, NULL);
 	bar_clear(cli);
 	fputs(ev->kind == POT_EV_WARN ? "pot: warning: " : "pot: ", stderr);
 	put_err(ev->text);
@@ -118,6 +123,8 @@ events_of(struct cli *cli)
 void
 events_end(struct cli *cli)
 {
+	if (cli->bars != NULL)
+		cli->bars(cli, NULL);
 	bar_clear(cli);
 	cli->progress.since_ms = 0;
 }

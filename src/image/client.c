@@ -45,6 +45,7 @@ client_new(struct client **out, struct http *h, const struct client_params *p, s
 	c->realm = dup_or_null(p->realm, &failed);
 	c->insecure = p->insecure;
 	c->login = p->login;
+	c->trust_realm = p->trust_realm;
 	if (p->events != NULL)
 		c->events = *p->events;
 	if (failed)

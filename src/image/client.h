@@ -26,6 +26,7 @@ struct client_params {
 	const char *host; /* "HOST[:PORT]" of a reference */
 	bool insecure;    /* plain HTTP and certificates of anybody are taken */
 	bool login;       /* client_hello proves the credentials */
+	bool trust_realm; /* they may go to whatever realm the registry names over https */
 	const char *ca_file;
 	const char *user, *password;     /* or NULL */
 	const char *realm;               /* host of the realm that login was told, or NULL */

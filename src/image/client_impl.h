@@ -26,7 +26,7 @@ struct client {
 	struct http *http;
 	char *host, *ca_file, *user, *password, *realm;
 	bool insecure; /* as named by the caller */
-	bool login;
+	bool login, trust_realm;
 	struct buf base; /* "https://HOST[:PORT]" */
 	struct auth_challenge challenge;
 	char realm_host[AUTH_WORD_MAX];

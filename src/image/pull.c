@@ -48,16 +48,21 @@ wrong(struct pull *p, struct err *e, const char *why)
 /* ---- manifests and config -------------------------------------------------------- */
 
 static int
-get_manifests(struct pull *p, struct err *e)
+get_top(struct pull *p, struct err *e)
 {
 	const struct reference *r = p->a->ref;
+
+	return remote_manifest_get(&p->remote, r->digest[0] != '\0' ? r->digest : r->tag, NULL, &p->top, e);
+}
+
+/* The manifest of our platform. */
+static int
+get_own(struct pull *p, struct err *e)
+{
 	const struct img_desc *mine;
 	char text[DIGEST_TEXT_LEN];
 	int rc;
 
-	rc = remote_manifest_get(&p->remote, r->digest[0] != '\0' ? r->digest : r->tag, NULL, &p->top, e);
-	if (rc < 0)
-		return rc;
 	p->image = &p->top;
 	if (!p->top.parsed->is_index)
 		return 0;
@@ -230,6 +235,9 @@ publish(struct pull *p, struct err *e)
 	rc = img_ref_get(p->a->store, as, &old, NULL);
 	p->result->changed = rc < 0 || strcmp(old.digest, rec.digest) != 0;
 	fault_point("image.pull.publish");
+	/* Before the name: a pull that is killed between the two has only become stricter. */
+	if ((rc = trust_note(p->a->net->rootfd, p->a->ref, &p->top.digest, &p->result->trust, e)) < 0)
+		return rc;
 	return img_ref_set(p->a->store, as, &rec, e);
 }
 
@@ -239,8 +247,10 @@ run(struct pull *p, struct err *e)
 	char text[DIGEST_TEXT_LEN];
 	int rc;
 
-	if ((rc = remote_open(&p->remote, p->a->net, p->a->ref, e)) < 0 || (rc = get_manifests(p, e)) < 0 ||
-	    (rc = check_layers(p, e)) < 0)
+	if ((rc = remote_open(&p->remote, p->a->net, p->a->ref, e)) < 0 || (rc = get_top(p, e)) < 0)
+		return rc;
+	rc = trust_check(&p->remote, p->a->ref, &p->top.digest, &p->a->trust, &p->result->trust, e);
+	if (rc < 0 || (rc = get_own(p, e)) < 0 || (rc = check_layers(p, e)) < 0)
 		return rc;
 	snprintf(p->result->digest, sizeof(p->result->digest), "%s", digest_print(&p->top.digest, text));
 	snprintf(

@@ -9,6 +9,7 @@
 
 #include "image/remote.h"
 #include "image/store.h"
+#include "image/trust.h"
 #include "storage/storage.h"
 
 struct img_pull_args {
@@ -18,7 +19,7 @@ struct img_pull_args {
 	const struct reference *ref; /* names a registry; a tag or a digest */
 	const struct reference *as;  /* name on this node; NULL: the same */
 	uint64_t max_size;           /* of a layer's files; 0: the unpacker's limit */
-	bool verify;                 /* a signature is demanded even where no rule does */
+	struct trust_args trust;
 };
 
 struct img_pull_result {
@@ -27,6 +28,7 @@ struct img_pull_result {
 	uint64_t fetched;                  /* bytes of blobs */
 	unsigned layers, layers_fetched;
 	bool changed; /* the name meant something else before */
+	struct trust_verdict trust;
 };
 
 int img_pull(const struct img_pull_args *, struct img_pull_result *, struct err *) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "image/manifest.h"
 #include "image/mediatype.h"
 #include "image/push.h"
+#include "image/sign.h"
 #include "image/upload.h"
 
 #define ANSWER_MAX (64 * 1024)
@@ -213,7 +214,7 @@ widen_scope(struct push *p)
 
 int
 push_manifest(struct remote *r, const char *scope, const char *which, const char *media_type,
-    const void *text, size_t len, struct err *e)
+    const void *text, size_t len, bool *tracked, struct err *e)
 {
 	static const struct exchange_ops ops = { 0 };
 	AUTO_FINI(exchange) struct exchange x = { 0 };
@@ -234,6 +235,8 @@ push_manifest(struct remote *r, const char *scope, const char *which, const char
 	x.body_size = len;
 	if ((rc = exchange_run(&x, e)) < 0)
 		return rc;
+	if (tracked != NULL)
+		*tracked = exchange_answer_header(&x, "OCI-Subject") != NULL;
 	told = exchange_answer_header(&x, "Docker-Content-Digest");
 	if (told == NULL)
 		return 0;
@@ -259,13 +262,22 @@ send_manifests(struct push *p, struct img_push_result *result, struct err *e)
 		digest_print(&part->digest, text);
 		rc = push_manifest(&p->remote, p->scope,
 		    last && p->a->dest->tag[0] != '\0' ? p->a->dest->tag : text, part->m->media_type,
-		    buf_cstr(&part->text), part->text.len, e);
+		    buf_cstr(&part->text), part->text.len, NULL, e);
 		if (rc < 0)
 			return rc;
 		if (last)
 			snprintf(result->digest, sizeof(result->digest), "%s", text);
 	}
 	return 0;
+}
+
+static int
+sign(struct push *p, struct err *e)
+{
+	const struct part *last = &p->parts[p->nparts - 1];
+	const struct sign_subject subject = { last->digest, last->text.len, last->m->media_type };
+
+	return sign_push(&p->remote, p->a->store, p->a->key, &subject, p->a->dest->tag, e);
 }
 
 static int
@@ -289,7 +301,8 @@ run(struct push *p, struct img_push_result *result, struct err *e)
 		result->blobs_sent++;
 		result->sent += p->blobs[i].size;
 	}
-	return send_manifests(p, result, e);
+	rc = send_manifests(p, result, e);
+	return rc < 0 || p->a->key == NULL ? rc : sign(p, e);
 }
 
 int

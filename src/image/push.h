@@ -3,6 +3,7 @@
 #define IMAGE_PUSH_H
 
 #include "image/remote.h"
+#include "image/signify.h"
 #include "image/store.h"
 
 struct img_push_args {
@@ -10,6 +11,7 @@ struct img_push_args {
 	const struct img_net *net;
 	const struct reference *image; /* on this node */
 	const struct reference *dest;  /* names a registry */
+	const struct sign_secret *key; /* sign it there, or NULL */
 };
 
 struct img_push_result {
@@ -19,8 +21,11 @@ struct img_push_result {
 };
 
 int img_push(const struct img_push_args *, struct img_push_result *, struct err *) MUST_CHECK;
-/* A manifest under a tag or its own digest. */
+/*
+ * A manifest under a tag or its own digest. *tracked (may be NULL): the
+ * registry keeps track of what it refers to.
+ */
 int push_manifest(struct remote *, const char *scope, const char *which, const char *media_type,
-    const void *text, size_t len, struct err *) MUST_CHECK;
+    const void *text, size_t len, bool *tracked, struct err *) MUST_CHECK;
 
 #endif

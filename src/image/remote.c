@@ -10,8 +10,8 @@
 #include "image/mediatype.h"
 #include "image/remote.h"
 
-static bool
-is_insecure(const struct img_net *net, const char *host)
+bool
+img_net_is_insecure(const struct img_net *net, const char *host)
 {
 	for (const char *const *v = net->insecure; v != NULL && *v != NULL; v++)
 		if (strcasecmp(*v, host) == 0)
@@ -39,7 +39,7 @@ remote_open(struct remote *r, const struct img_net *net, const struct reference 
 		snprintf(r->name, sizeof(r->name), "library/%.240s", ref->name);
 	if ((rc = cred_get(net->rootfd, net->auth_file, ref->host, &cred, e)) < 0)
 		return rc;
-	cp.insecure = is_insecure(net, ref->host);
+	cp.insecure = img_net_is_insecure(net, ref->host);
 	if (rc > 0) {
 		cp.user = buf_cstr(&cred.user);
 		cp.password = buf_cstr(&cred.password);

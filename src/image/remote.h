@@ -21,6 +21,9 @@ struct img_net {
 	const struct pot_events *events; /* or NULL */
 };
 
+/* Was the host named as insecure? */
+bool img_net_is_insecure(const struct img_net *, const char *host);
+
 struct remote {
 	struct http *http;
 	struct client *client;

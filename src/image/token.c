@@ -141,7 +141,8 @@ fetch(struct token *t, int64_t delay_ms, struct err *e)
 		url_query(&url, "scope", buf_cstr(&word));
 		s += n;
 	}
-	if (c->user != NULL && auth_realm_is_trusted(c->host, c->realm_host, c->realm)) {
+	if (c->user != NULL &&
+	    (c->trust_realm || auth_realm_is_trusted(c->host, c->realm_host, c->realm))) {
 		url_query(&url, "account", c->user);
 		buf_str(&header, "Authorization: ");
 		auth_basic(c->user, c->password, &header);

@@ -16,10 +16,17 @@ static const struct {
 	{ "image", image_image },
 	{ "images", image_images },
 	{ "inspect", image_inspect },
+	{ "keygen", image_keygen },
 	{ "load", image_load },
+	{ "login", image_login },
+	{ "logout", image_logout },
+	{ "pull", image_pull },
+	{ "push", image_push },
 	{ "rmi", image_rmi },
 	{ "save", image_save },
+	{ "sign", image_sign },
 	{ "tag", image_tag },
+	{ "verify", image_verify },
 };
 
 int
