@@ -17,7 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 static const struct ip_addr address = { 4, { 203, 0, 113, 77 } };
 
-/* How often does a line begin with our address and end with our tag? */
+/* Is this line of our address alive and under our tag? */
+static bool
+is_ours(const char *line, size_t len)
+{
+	const char *hash = memchr(line, '#', len);
+
+	return len > 13 && memcmp(line, "203.0.113.77 ", 13) == 0 && hash != NULL && hash + 4 <= line + len &&
+	    memcmp(hash, "#zz9", 4) == 0 && (hash + 4 == line + len || hash[4] == ' ');
+}
+
 static unsigned
 ours(int fd)
 {
@@ -30,8 +39,7 @@ ours(int fd)
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t len = (size_t)((nl != NULL ? nl : end) - p);
 
-		if (len > 15 && memcmp(p, "203.0.113.77 ", 13) == 0 && memmem(p, len, " #zz9", 5) != NULL)
-			n++;
+		n += is_ours(p, len);
 		p += len + 1;
 	}
 	return n;
