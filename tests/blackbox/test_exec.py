@@ -132,8 +132,8 @@ def test_ends_with_the_pot(box_pot):
 
 def test_namespaces_of_the_pot(box_pot):
     """exec is in all namespaces and in the cgroup of the pot."""
-    ours, theirs = [box_pot.sh("a", f"for n in pid mnt uts ipc cgroup net; do readlink /proc/{p}/ns/$n; done")
-                    for p in ("self", "1")]
+    ours, theirs = [box_pot.sh("a", f"for n in user pid mnt uts ipc cgroup net; do readlink /proc/{p}/ns/$n; done")
+                    for p in ("self", "2")]
     assert ours == theirs
     group = box_pot.sh("a", "cat /proc/self/cgroup")
     assert group == box_pot.sh("a", "cat /proc/1/cgroup")

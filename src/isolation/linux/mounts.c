@@ -27,9 +27,20 @@
 struct walk {
 	int root, dir;         /* O_PATH; dir may be root */
 	unsigned links, tries; /* bounds against loops and against someone who keeps changing things */
+	bool user;             /* the way must not lead through the kernel's file systems */
 	char rest[WALK_PATH];  /* what is still to go */
 	char *last;            /* not NULL: stop before the last name and put it here */
 };
+
+/* Is it of /proc, /sys or the control groups? Behind the walls' back nothing can be hidden there. */
+static bool
+is_kernels(int fd)
+{
+	struct statfs fs;
+
+	return raw(__NR_fstatfs, fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
+	    fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
+}
 
 static void
 walk_enter(struct walk *w, int fd)
@@ -125,6 +136,10 @@ walk_step(struct walk *w, const char *name, bool make, bool dir)
 		raw(__NR_close, fd);
 		return (int)r;
 	}
+	if (w->user && is_kernels((int)fd)) {
+		raw(__NR_close, fd);
+		return -EPERM;
+	}
 	walk_enter(w, (int)fd);
 	return 0;
 }
@@ -163,6 +178,7 @@ walk_start(struct walk *w, const char *path)
 
 	w->links = w->tries = 0;
 	w->last = NULL;
+	w->user = false;
 	if (n >= sizeof(w->rest))
 		return -ENAMETOOLONG;
 	__builtin_memcpy(w->rest, path, n + 1);
@@ -173,13 +189,14 @@ walk_start(struct walk *w, const char *path)
 
 /* An O_PATH fd of a mount point, made where missing. */
 static int
-walk_target(const char *path, bool dir)
+walk_target(const char *path, bool dir, bool user)
 {
 	struct walk w;
 	int r = walk_start(&w, path);
 
 	if (r < 0)
 		return r;
+	w.user = user;
 	r = walk_all(&w, true, dir);
 	if (r == 0 && walk_is_root(&w))
 		r = -EBUSY;
@@ -211,10 +228,11 @@ child_unmount_at(const char *target, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_UMOUNT, r, target) : 0;
 }
 
-int
-child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *f)
+/* Attaches a mount; a user's never in or over what is the kernel's. */
+static int
+mount_at(int mount_fd, const char *target, bool dir, bool user, struct child_fail *f)
 {
-	int t = walk_target(target, dir);
+	int t = walk_target(target, dir, user);
 	long r;
 
 	if (t < 0)
@@ -224,31 +242,16 @@ child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_MOUNT, r, target) : 0;
 }
 
-/* Of the kernel's own file systems nothing can be hidden behind the walls' back. */
-static bool
-is_kernels(int fd)
+int
+child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *f)
 {
-	struct statfs fs;
-
-	return raw(__NR_fstatfs, fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
-	    fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
+	return mount_at(mount_fd, target, dir, false, f);
 }
 
 int
 child_mount_user(const struct iso_mount *m, struct child_fail *f)
 {
-	int t = walk_target(m->target, m->dir);
-	long r = t;
-
-	if (t >= 0 && is_kernels(t)) {
-		raw(__NR_close, t);
-		r = -EPERM;
-	}
-	if (r < 0)
-		return child_failed(f, STEP_TARGET, r, m->target);
-	r = raw(__NR_move_mount, m->fd, "", t, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-	raw(__NR_close, t);
-	return r < 0 ? child_failed(f, STEP_MOUNT, r, m->target) : 0;
+	return mount_at(m->fd, m->target, m->dir, true, f);
 }
 
 /* options: key, value, key, value … NULL; a key with value NULL is a flag. fd or -errno. */
