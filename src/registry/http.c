@@ -17,7 +17,7 @@
 #include "registry/socket.h"
 
 /* A refused body up to this size is read to its end, so that the client sees the reply. */
-#define DRAIN_MAX (1024 * 1024)
+#define DRAIN_MAX (8 * 1024 * 1024)
 
 enum phase { PH_HEAD, PH_BODY, PH_DRAIN, PH_REPLY };
 
@@ -27,6 +27,7 @@ struct req_private {
 	enum phase phase;
 	bool suspended; /* between http_suspend and the call of resumed */
 	bool close, began, queued;
+	size_t target_len;
 	struct http_object *object;
 };
 
@@ -79,6 +80,7 @@ on_target(void *arg, const char *target, struct MHD_Connection *mhd)
 	r->started = now_ns();
 	if (c != NULL)
 		memcpy(r->addr, c->addr, sizeof(r->addr));
+	r->priv->target_len = strlen(target);
 	rc = path_parse(target, &r->path, &r->query, &e);
 	if (rc < 0) {
 		r->path_error = e.code;
@@ -119,12 +121,14 @@ look_at_header(void *arg, enum MHD_ValueKind kind, const char *name, const char 
 
 /* How long is the body? False when the head leaves doubt. */
 static bool
-read_head(struct req *r)
+read_head(struct req *r, const char *version)
 {
 	struct head h = { 0, 0, 0, false };
 	const char *length = http_header(r, "Content-Length");
 
 	MHD_get_connection_values(r->priv->mhd, MHD_HEADER_KIND, look_at_header, &h);
+	if (h.hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
+		return false;
 	if (h.broken || h.lengths > 1 || h.codings > 1 || h.hosts > 1 || (h.lengths > 0 && h.codings > 0))
 		return false;
 	if (h.codings > 0) {
@@ -266,11 +270,22 @@ take_body(struct req *r, const char *data, size_t n)
 	return MHD_YES;
 }
 
+/*
+ * A NUL in the request line ends the target for us, and would hide the rest of
+ * it. Both strings stand in the buffer that the line was read into: between
+ * the target's end and the version is one byte.
+ */
+static bool
+target_is_whole(const struct req *r, const char *url, const char *version)
+{
+	return version < url || (size_t)(version - url) <= r->priv->target_len + 1;
+}
+
 static enum MHD_Result
-begin(struct req *r, const char *method)
+begin(struct req *r, const char *url, const char *method, const char *version)
 {
 	r->method = method_of(method);
-	if (!read_head(r)) {
+	if (!target_is_whole(r, url, version) || !read_head(r, version)) {
 		struct http_object *o = http_object_bytes(NULL, 0, NULL);
 
 		http_object_header(o, "Connection", "close");
@@ -296,7 +311,7 @@ on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *m
 		return go_on(r, r->resumed(r));
 	}
 	if (p->phase == PH_HEAD)
-		return begin(r, method);
+		return begin(r, url, method, version);
 	if (*size > 0) {
 		size_t n = *size;
 
