@@ -234,13 +234,15 @@ json_t *js_limits(const struct pot_limits *);
 	{                                                                                                    \
 		"restart", 0, "POLICY", 0, "no, always, on-failure[:N] or unless-stopped"                    \
 	}
-#define NETWORK_OPTS                                                                                       \
+#define NETWORK_OPTS NETWORK_OPTS_AS('i', 'd')
+/* For verbs that have other uses for the two letters. */
+#define NETWORK_OPTS_AS(ip_letter, dns_letter)                                                             \
 	{ "network", 'N', "TYPE", 0, "public-bridge (default), private-bridge, alias, inherit or none" },  \
-	    { "ip", 'i', "ADDRESS", OPT_MANY,                                                              \
+	    { "ip", ip_letter, "ADDRESS", OPT_MANY,                                                        \
 		    "address: auto, ADDRESS, BRIDGE|ADDRESS; alias: [INTERFACE|]ADDRESS/LEN" },            \
 	    { "bridge", 'B', "BRIDGE", OPT_MANY | OPT_BRIDGE, "put it on this bridge" },                   \
 	    { "stack", 'S', "ipv4|ipv6|dual", 0, "network stack" },                                        \
-	    { "dns", 'd', "DNS", 0,                                                                        \
+	    { "dns", dns_letter, "DNS", 0,                                                                 \
 		    "inherit: the host's name servers; pot: only names of pots; off; custom:FILE" },       \
 	    { "publish", 0, "PORT", OPT_MANY, "publish a port: [ADDRESS:][HOST]:PORT[/tcp|udp]" },         \
 	    { "net-in", 0, "RATE", 0, "limit what it receives, in bits per second: 10m" },                 \

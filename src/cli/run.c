@@ -1,7 +1,10 @@
 /* pot run: a pot from an image, made and started. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "base/host.h"
@@ -17,8 +20,9 @@ struct run {
 	char name[64];
 	struct network_args net;
 	struct walls_args walls;
+	struct limit_args limits;
 	char **env;
-	bool created, remove;
+	bool created;
 };
 
 /* "web-3fa29c": what is a name of the image's last part, and what nobody else will have. */
@@ -97,6 +101,10 @@ create(struct run *r, struct err *e)
 	if (rc == 0)
 		rc = walls_args_get(r->a, &r->walls, &in.walls, e);
 	if (rc == 0)
+		rc = limit_args_get(r->a, &r->limits, e);
+	in.limits = r->limits.v;
+	in.nlimits = r->limits.n;
+	if (rc == 0)
 		rc = pot_create(r->cli->ctx, &in, e);
 	r->created = rc == 0;
 	return rc;
@@ -131,23 +139,29 @@ get_image(struct run *r, struct err *e)
 	return pull(r, e);
 }
 
-/* SRC:DST[:ro] */
+/* SRC:DST[:OPTION,…] with the options ro and idmap. */
 static int
 add_mount(struct run *r, const char *text, struct err *e)
 {
 	AUTO_FREE char *copy = strdup(text);
-	struct pot_mount m = { copy, NULL, false };
-	char *colon, *end;
+	struct pot_mount m = { .source = copy };
+	char *rest = copy, *options, *word;
 
 	if (copy == NULL)
 		return err_nomem(e);
-	if ((colon = strchr(copy, ':')) == NULL || colon == copy)
+	(void)strsep(&rest, ":");
+	m.target = strsep(&rest, ":");
+	options = rest;
+	if (m.source[0] == '\0' || m.target == NULL || m.target[0] == '\0')
 		return args_usage(r->a, e, "--mount '%.64s': not SOURCE:TARGET[:ro]", text);
-	*colon = '\0';
-	m.target = colon + 1;
-	if ((end = strrchr(colon + 1, ':')) != NULL && strcmp(end, ":ro") == 0) {
-		*end = '\0';
-		m.read_only = true;
+	while ((word = strsep(&options, ",")) != NULL) {
+		if (strcmp(word, "ro") == 0)
+			m.read_only = true;
+		else if (strcmp(word, "idmap") == 0)
+			m.idmap = true;
+		else
+			return args_usage(
+			    r->a, e, "--mount '%.64s': '%.32s' is neither ro nor idmap", text, word);
 	}
 	return pot_mount_in(r->cli->ctx, r->name, &m, e);
 }
@@ -164,24 +178,125 @@ add_mounts(struct run *r, struct err *e)
 }
 
 static int
-start(struct run *r, int *status, struct err *e)
+start_attached(struct run *r, int *status, struct err *e)
 {
-	bool detach = args_has(r->a, "detach");
-	struct pot_start_args in = { .attach = !detach };
+	struct pot_start_args in = { .attach = true };
 	struct pot_process proc = { 0, -1 };
 	int signals, rc = pot_start(r->cli->ctx, r->name, &in, &proc, e);
 
 	if (rc != 0)
 		return rc;
-	if (detach) {
-		if (!r->cli->quiet)
-			puts(r->name);
-		return 0;
-	}
 	if ((signals = signals_to_fd(false, e)) < 0)
 		return signals;
 	fflush(stdout);
 	return pot_attach(r->cli->ctx, r->name, &proc, STDOUT_FILENO, STDERR_FILENO, signals, status, e);
+}
+
+static int
+start_detached(struct run *r, struct err *e)
+{
+	struct pot_start_args in = { .attach = false };
+	int rc = pot_start(r->cli->ctx, r->name, &in, NULL, e);
+
+	if (rc == 0 && !r->cli->quiet)
+		puts(r->name);
+	return rc;
+}
+
+/* ---- with our descriptors, or a terminal of its own ------------------------------ */
+
+static int
+make_terminal(int *master, int *slave, struct err *e)
+{
+	struct winsize ws = { 0 };
+	char name[64];
+
+	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*master < 0 || grantpt(*master) != 0 || unlockpt(*master) != 0 ||
+	    ptsname_r(*master, name, sizeof(name)) != 0 ||
+	    (*slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+		return err_sys(e, "cannot make a terminal");
+	tty_size(&ws.ws_row, &ws.ws_col);
+	(void)ioctl(*master, TIOCSWINSZ, &ws);
+	return 0;
+}
+
+/* A child that ends as the pot does: what tty_run and signals_to_child can watch. */
+static int
+wait_in_child(struct run *r, pid_t *pid, struct err *e)
+{
+	struct pot_exit x;
+
+	fflush(NULL);
+	*pid = fork();
+	if (*pid < 0)
+		return err_sys(e, "cannot make a process");
+	if (*pid > 0)
+		return 0;
+	signals_die();
+	_exit(pot_wait(r->cli->ctx, r->name, &x, NULL) == 0 ? x.status & 255 : EXIT_OWN_FAILURE);
+}
+
+/* A signal that ended our child was meant for the pot. */
+static int
+pass_on(struct run *r, int *status, struct err *e)
+{
+	struct pot_info *info = NULL;
+	struct pot_exit x;
+	int rc = pot_info(r->cli->ctx, r->name, 0, &info, e);
+	bool runs = rc == 0 && (info->summary.state == POT_RUNNING || info->summary.state == POT_PAUSED);
+
+	pot_info_free(info);
+	if (rc != 0 || !runs || *status <= 128)
+		return rc;
+	if ((rc = pot_kill(r->cli->ctx, r->name, *status - 128, e)) == 0 &&
+	    (rc = pot_wait(r->cli->ctx, r->name, &x, e)) == 0)
+		*status = x.status;
+	return rc;
+}
+
+static int
+start_with_fds(struct run *r, int *status, struct err *e)
+{
+	/* Our own terminal is never a pot's: it could read it, and change it, for as long as it likes. */
+	bool tty =
+	    args_has(r->a, "tty") || isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+	AUTO(fd) int slave = -1;
+	int fds[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, master = -1;
+	struct pot_start_args in = { .fds = fds };
+	struct pot_process proc = { 0, -1 };
+	int rc = tty ? make_terminal(&master, &slave, e) : 0;
+
+	if (tty)
+		fds[0] = fds[1] = fds[2] = slave;
+	if (rc == 0)
+		rc = pot_start(r->cli->ctx, r->name, &in, NULL, e);
+	fd_close(take_fd(slave));
+	if (rc == 0)
+		rc = wait_in_child(r, &proc.pid, e);
+	if (rc != 0) {
+		fd_close(master);
+		return rc;
+	}
+	proc.fd = master;
+	if (tty) {
+		rc = tty_run(&proc, args_has(r->a, "interactive") || isatty(STDIN_FILENO), status, e);
+	} else {
+		signals_to_child(proc.pid);
+		rc = pot_exec_wait(&proc, status, e);
+	}
+	signals_to_child(0);
+	return rc != 0 ? rc : pass_on(r, status, e);
+}
+
+static int
+start(struct run *r, int *status, struct err *e)
+{
+	if (args_has(r->a, "detach"))
+		return start_detached(r, e);
+	if (args_has(r->a, "interactive") || args_has(r->a, "tty"))
+		return start_with_fds(r, status, e);
+	return start_attached(r, status, e);
 }
 
 static int
@@ -190,6 +305,10 @@ check(const struct args *a, struct err *e)
 	AUTO_FREE char **env = args_values(a, "env");
 	int rc = args_exclusive(a, "detach", "rm", e);
 
+	if (rc == 0)
+		rc = args_exclusive(a, "detach", "interactive", e);
+	if (rc == 0)
+		rc = args_exclusive(a, "detach", "tty", e);
 	for (char **v = env; rc == 0 && v != NULL && *v != NULL; v++)
 		if (strchr(*v, '=') == NULL || **v == '=')
 			rc = args_usage(a, e, "-e '%.64s': not NAME=VALUE", *v);
@@ -199,7 +318,11 @@ check(const struct args *a, struct err *e)
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
-	struct run r = { .cli = cli, .a = a, .image = a->rest[0], .env = args_values(a, "env"), .walls = WALLS_ARGS_INIT };
+	struct run r = { .cli = cli,
+		.a = a,
+		.image = a->rest[0],
+		.env = args_values(a, "env"),
+		.walls = WALLS_ARGS_INIT };
 	int status = 0, rc = r.env == NULL ? err_nomem(e) : check(a, e);
 
 	if (rc == 0 && args_has(a, "pot"))
@@ -223,6 +346,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 	}
 	network_args_fini(&r.net);
 	walls_args_fini(&r.walls);
+	limit_args_fini(&r.limits);
 	free(r.env);
 	return rc != 0 ? rc : status;
 }
@@ -231,11 +355,15 @@ static const struct opt opts[] = {
 	{ "pot", 'p', "NAME", 0, "name of the pot; without it one is made from the image's" },
 	{ "rm", 0, NULL, 0, "remove the pot when it has ended" },
 	{ "detach", 'd', NULL, 0, "return when it runs, and print its name" },
+	{ "interactive", 'i', NULL, 0, "pass standard input; at a terminal also -t" },
+	{ "tty", 't', NULL, 0, "give the command a terminal, joined to this one" },
 	{ "env", 'e', "NAME=VALUE", OPT_MANY, "set a variable, on top of the image's" },
-	{ "mount", 0, "SRC:DST[:ro]", OPT_MANY, "mount a directory or file of the host" },
+	{ "mount", 0, "SRC:DST[:OPTION]", OPT_MANY,
+	    "mount a directory or file of the host; options: ro,idmap" },
 	{ "image-policy", 0, "always|missing|never", 0, "when to pull the image (missing)" },
-	NETWORK_OPTS,
+	NETWORK_OPTS_AS(0, 0),
 	WALLS_OPTS,
+	LIMIT_OPTS,
 	OPT_END,
 };
 

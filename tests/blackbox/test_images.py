@@ -573,3 +573,39 @@ def test_we_run_what_buildah_makes(onode, box, where, tmp_path):
         assert whole_seconds(tree(onode, kind)) == want
         onode("destroy", kind)
         onode("rmi", *loaded)
+
+
+def test_run_with_input_and_terminal(onode):
+    """-i passes standard input and both outputs apart; -t gives a terminal with job control, size and Ctrl-C."""
+    onode.make("a")
+    onode("commit", "-p", "a", "-t", "app")
+    result = onode.call("run", "--rm", "-i", "app", "sh", "-c", "cat; echo err >&2; exit 3", stdin=b"typed")
+    assert (result.status, result.out, result.err) == (3, "typed", "err\n")
+    with onode.start("run", "--rm", "-i", "-p", "b", "app", "sh", "-c", "trap 'echo got; exit 4' TERM; echo up; read x",
+                     stdin=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        process.terminate()
+        assert process.stdout.read() == b"got\n" and process.wait() == 4
+    terminal = onode.terminal("run", "--rm", "-it", "app", "sh", rows=33, cols=77)
+    terminal.expect("# ")
+    terminal.type("stty size; echo end$?\n")
+    assert "33 77" in terminal.expect("end0")
+    terminal.type("sleep 1000\n")
+    terminal.expect("sleep 1000")
+    lab.wait_until(lambda: any("sleep 1000" in lab.command_line(int(p)) for p in os.listdir("/proc") if p.isdigit()),
+                   "the start of sleep")
+    terminal.type("\x03")
+    terminal.expect("# ")
+    terminal.type("exit 5\n")
+    assert terminal.end() == 5
+    assert onode.states().keys() == {"a"}
+
+
+def test_run_takes_limits_and_walls(onode):
+    """The options of create work with run, too."""
+    onode.make("a")
+    onode("commit", "-p", "a", "-t", "app")
+    onode("run", "-d", "-p", "b", "-M", "64m", "--pids", "50", "--cap-drop", "all", "app", "sleep", "100000")
+    info = onode.info("b")
+    assert info["limits"]["memory"] == 64 << 20 and info["limits"]["pids"] == 50
+    assert "CapEff:\t0000000000000000" in onode.sh("b", "cat /proc/1/status; grep CapEff /proc/*/status")

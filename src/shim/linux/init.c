@@ -7,6 +7,7 @@
 
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
+#include <asm/ioctls.h>
 
 #include "base/linux/become.h"
 
@@ -142,6 +143,8 @@ init_become(const struct init *in)
 	int r, dir;
 
 	raw(__NR_setsid);
+	/* Where it was given a terminal, that is its own now: job control and Ctrl-C. Nothing else takes this. */
+	raw(__NR_ioctl, 0, TIOCSCTTY, 0);
 	raw(__NR_fcntl, INIT_FD_STATUS, F_SETFD, FD_CLOEXEC);
 	raw(__NR_fcntl, INIT_FD_RESULT, F_SETFD, FD_CLOEXEC);
 	if (in->filtered)
