@@ -310,7 +310,7 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"root_fs: where its files are, for people\n"                                                \
 	"created_at: when it was made\n"                                                            \
 	"command: the command that start runs, or null\n"                                           \
-	"cgroup: its control group while running, or null\n"                                        \
+	"cgroup: its control groups while running, as HIERARCHIES:PATH, or null\n"                  \
 	"isolation: namespaces, separated by blanks\n"                                              \
 	"user_namespace: object with first (id of the host) and ids, or null\n"                     \
 	"user_namespace_why: why it has none, or null\n"                                            \
