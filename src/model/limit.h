@@ -85,7 +85,7 @@ const struct limits_row *limits_find_key(const char *key);
 
 /*
  * "64m", "150%", "rbps=1m", "nofile=1024:4096" …; NULL, "" and "default" take the limit away (so does
- * "0", but of pids: no limit instead of the configuration's). Repeated ones: "NAME=default",
+ * "0", but of pids: no limit instead of the configuration's). Of the repeated ones that is all; "NAME=default",
  * "DEVICE:default" take one away.
  */
 int limits_set(struct limits *, const char *name, const char *text, struct err *) MUST_CHECK;
