@@ -42,7 +42,7 @@ def host(node, cgroups):
             else None,
             "groups": len(cgroups.groups()) if not any(s in ("running", "paused") for s in node.states().values())
             else None,
-            "files": sorted(os.path.join(d, n) for d in ("", "pots", "bases", "tmp")
+            "files": sorted(os.path.join(d, n) for d in ("", "pots", "bases", "tmp", "userns")
                             if os.path.isdir(os.path.join(node.root, d))
                             for n in os.listdir(os.path.join(node.root, d)))}
 

@@ -13,10 +13,13 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 
 #include "base/file.h"
 #include "isolation/linux/cgroup.h"
 #include "isolation/linux/child.h"
+
+#define FREE_IDS 0x7fff0000u
 
 static int
 missing(struct buf *why, int sys)
@@ -201,6 +204,83 @@ probe_freeze(struct buf *why)
 	return ok;
 }
 
+/* A mapped tmpfs or any other file system: here only that the call knows of maps. */
+static int
+probe_userns(struct buf *why)
+{
+	struct err e = ERR_INIT;
+	int fd = iso_userns(FREE_IDS, 65536, &e);
+
+	if (fd < 0) {
+		buf_str(why, e.msg);
+		return 0;
+	}
+	close(fd);
+	return 1;
+}
+
+/* The attribute is there when it is refused for the bad fd, and not as unknown. */
+static int
+probe_idmap(struct buf *why)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = 0x7fffffff };
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), ok, sys;
+
+	if (fd < 0)
+		return missing(why, errno);
+	ok = syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0;
+	sys = errno;
+	close(fd);
+	return ok || sys == EBADF ? 1 : missing(why, sys);
+}
+
+static int
+probe_seccomp(struct buf *why)
+{
+	uint32_t action = SECCOMP_RET_ERRNO;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 ? 1 : missing(why, errno);
+}
+
+/* The kernel gives a user namespace its own /proc and /sys only where nothing hides the host's. */
+static int
+hides_kernel(const char *line, size_t len)
+{
+	static const char *const ours[] = { " /proc/", " /sys/" };
+	const char *dash = memmem(line, len, " - ", 3);
+	int at = 0;
+
+	if (dash == NULL || sscanf(line, "%*d %*d %*s %*s%n", &at) != 0 || at <= 0 || (size_t)at >= len)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (strncmp(line + at, ours[i], strlen(ours[i])) == 0)
+			/* A file, or tmpfs as container engines put over directories. */
+			return strncmp(dash, " - tmpfs ", 9) == 0 || strncmp(dash, " - devtmpfs ", 12) == 0;
+	return 0;
+}
+
+static int
+probe_visible(struct buf *why)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(16u << 20);
+	AUTO(fd) int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fd_read_all(fd, &b, NULL) < 0) {
+		buf_str(why, "/proc/self/mountinfo cannot be read");
+		return 0;
+	}
+	for (const char *l = buf_cstr(&b); *l != '\0'; l += strcspn(l, "\n"), l += *l == '\n') {
+		size_t len = strcspn(l, "\n");
+
+		/* The directory in which v1 hierarchies are is an empty one of sysfs. */
+		if (hides_kernel(l, len) && memmem(l, len, " /sys/fs/cgroup ", 16) == NULL) {
+			buf_str(why, "something is mounted over parts of /proc or /sys");
+			return 0;
+		}
+	}
+	return 1;
+}
+
 #define KERNEL "a kernel with this feature compiled in"
 const struct iso_feature iso_features[] = {
 	{ "root", "everything but looking", "run pot as root", true, probe_root },
@@ -208,6 +288,13 @@ const struct iso_feature iso_features[] = {
 	{ "pid namespace", "processes that end together", KERNEL, true, probe_pid },
 	{ "uts and ipc namespaces", "a host name and shared memory of its own", KERNEL, true, probe_uts_ipc },
 	{ "cgroup namespace", "hiding the host's groups", KERNEL, true, probe_cgroup_ns },
+	{ "user namespace", "user ids of its own", "a kernel with it, and user.max_user_namespaces above 0",
+	    false, probe_userns },
+	{ "id-mapped mounts", "user ids of its own", "Linux 5.12 or later; for overlay 5.19", false,
+	    probe_idmap },
+	{ "whole /proc and /sys", "user ids of its own",
+	    "run pot outside of containers, or pots with --userns off", false, probe_visible },
+	{ "seccomp filters", "the system call filter", KERNEL, true, probe_seccomp },
 	{ "net namespace", "network type none", KERNEL, false, probe_net },
 	{ "clone3", "starting", "Linux 5.7 or later", true, probe_clone3 },
 	{ "pidfd", "signals that never hit a stranger", "Linux 5.3 or later", true, probe_pidfd },

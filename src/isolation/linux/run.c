@@ -118,6 +118,9 @@ child_error(struct err *e, int sys, uint32_t step, const char *what)
 	if (sys == ENOSYS || (step == STEP_CLONE_INIT && sys == EINVAL)) {
 		r = err_set(e, E_NOTSUP, "%s: this kernel lacks it", step_text(step));
 		err_hint(e, "see which features are missing: pot doctor");
+	} else if (step == STEP_MOUNT && sys == EPERM && what != NULL &&
+	    (strcmp(what, "/proc") == 0 || strcmp(what, "/sys") == 0)) {
+		err_hint(e, "parts of the host's %s are hidden, so a user namespace gets none: --userns off", what);
 	} else if (sys == EPERM) {
 		err_hint(e, "pots are made by root with CAP_SYS_ADMIN; see pot doctor");
 	}
