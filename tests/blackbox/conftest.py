@@ -79,6 +79,14 @@ def box(place):
     return lab.make_box(place)
 
 
+@pytest.fixture(scope="session")
+def attack(place):
+    """The program of hostile processes, static: it runs in any root."""
+    program = os.path.join(place, "attack")
+    subprocess.run(["gcc", "-static", "-O1", "-o", program, os.path.join(lab.HERE, "attack.c")], check=True)
+    return program
+
+
 @pytest.fixture
 def pot(program):
     return lab.Pot(program)
