@@ -336,8 +336,9 @@ int
 db_manifest_remove(struct db *db, int64_t id, int64_t now, struct err *e)
 {
 	static const char *const steps[] = {
-		"UPDATE link SET seen = ?2 WHERE repo = (SELECT repo FROM manifest WHERE id = ?1) AND blob IN"
-		" (SELECT b.id FROM ref f JOIN blob b ON b.digest = f.digest WHERE f.manifest = ?1)",
+		("UPDATE link SET seen = ?2 WHERE repo = (SELECT repo FROM manifest WHERE id = ?1) AND blob "
+		 "IN"
+		 " (SELECT b.id FROM ref f JOIN blob b ON b.digest = f.digest WHERE f.manifest = ?1)"),
 		"UPDATE blob SET added = ?2 WHERE id = (SELECT blob FROM manifest WHERE id = ?1)",
 		"DELETE FROM ref WHERE manifest = ?1",
 		"DELETE FROM classic WHERE manifest = ?1",

@@ -28,6 +28,7 @@ struct req_private {
 	bool suspended; /* between http_suspend and the call of resumed */
 	bool close, began, queued;
 	size_t target_len;
+	uint64_t drained;
 	struct http_object *object;
 };
 
@@ -221,9 +222,9 @@ reply_early(struct req *r)
 {
 	struct req_private *p = r->priv;
 
-	if (r->body_length == 0 ||
-	    (!p->close && r->body_length != HTTP_LENGTH_UNKNOWN && r->body_length <= DRAIN_MAX &&
-		http_header(r, "Expect") == NULL)) {
+	bool can_drain = r->body_length == HTTP_LENGTH_UNKNOWN || r->body_length <= DRAIN_MAX;
+
+	if (r->body_length == 0 || (can_drain && !p->close && http_header(r, "Expect") == NULL)) {
 		p->phase = PH_DRAIN;
 		return MHD_YES;
 	}
@@ -257,14 +258,16 @@ take_body(struct req *r, const char *data, size_t n)
 	r->body_received += n;
 	if (p->conn != NULL)
 		conn_receiving(r->server, p->conn, r);
-	if (p->phase == PH_DRAIN)
-		return r->body_received > DRAIN_MAX ? MHD_NO : MHD_YES;
 	if (p->phase == PH_BODY && r->sink(r, data, n) < 0) {
 		if (p->object == NULL)
 			return MHD_NO;
 		p->phase = PH_DRAIN;
+		if (r->body_length != HTTP_LENGTH_UNKNOWN && r->body_length - r->body_received > DRAIN_MAX)
+			return MHD_NO;
+	} else if (p->phase == PH_DRAIN) {
 		/* What comes may be endless. */
-		if (r->body_length == HTTP_LENGTH_UNKNOWN || r->body_length - r->body_received > DRAIN_MAX)
+		p->drained += n;
+		if (p->drained > DRAIN_MAX)
 			return MHD_NO;
 	}
 	return MHD_YES;

@@ -74,9 +74,10 @@ struct http_params {
 	const char *listen; /* "ADDRESS:PORT", "[V6]:PORT"; port 0 takes any */
 	unsigned threads;
 	unsigned connections, connections_per_addr;
-	unsigned idle_ms;  /* a connection without a complete request head */
-	uint64_t min_rate; /* bytes/s below which a transfer is cut after a grace of a minute */
-	struct tls *tls;   /* NULL: plain */
+	unsigned idle_ms;     /* a connection without a complete request head */
+	uint64_t min_rate;    /* bytes/s below which a transfer is cut */
+	unsigned patience_ms; /* after this long */
+	struct tls *tls;      /* NULL: plain */
 	const struct http_ops *ops;
 	void *app;
 };

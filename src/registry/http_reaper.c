@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "registry/http_impl.h"
 
-#define GRACE_MS INT64_C(60000)
 #define LOOK_MS INT64_C(5000)
 
 void
@@ -26,8 +25,8 @@ conn_receiving(const struct http_server *s, struct conn *c, const struct req *r)
 {
 	int64_t begun = r->started / 1000000;
 
-	atomic_store(
-	    &c->deadline, begun + GRACE_MS + (int64_t)(r->body_received * 1000 / s->params.min_rate));
+	atomic_store(&c->deadline,
+	    begun + s->params.patience_ms + (int64_t)(r->body_received * 1000 / s->params.min_rate));
 }
 
 void
@@ -39,8 +38,8 @@ conn_working(struct conn *c)
 void
 conn_sending(const struct http_server *s, struct conn *c, uint64_t length)
 {
-	atomic_store(
-	    &c->deadline, text_monotonic_ms() + GRACE_MS + (int64_t)(length / s->params.min_rate * 1000));
+	atomic_store(&c->deadline,
+	    text_monotonic_ms() + s->params.patience_ms + (int64_t)(length / s->params.min_rate * 1000));
 }
 
 void

@@ -221,7 +221,7 @@ run(int argc, char **argv, struct err *e)
 		if (c.help)
 			print_help();
 		else
-			printf("pot-registry %s\n", POT_VERSION);
+			printf("pot-registry %s\n", REGISTRY_VERSION);
 		return 0;
 	}
 	if (c.verb == NULL) {

@@ -34,6 +34,7 @@ const struct option_row option_rows[] = {
 	{ "threads", "N", "0", "threads that serve; 0: as many as processors", OPTION_UINT, AT(threads), 0, 256 },
 	{ "idle", "TIME", "60s", "close a connection that sends no request", OPTION_DURATION, AT(idle), 5000, DAYS_MS },
 	{ "min-rate", "SIZE", "4k", "bytes per second below which a transfer is cut", OPTION_SIZE, AT(min_rate), 1, INT64_MAX },
+	{ "patience", "TIME", "60s", "how long a transfer may be slower than that", OPTION_DURATION, AT(patience), 5000, DAYS_MS },
 	{ "rate", "N", "0", "requests per second of one address; 0: any number", OPTION_UINT, AT(rate), 0, 1000000 },
 	{ "burst", "N", "200", "requests of one address that may come at once", OPTION_UINT, AT(burst), 1, 1000000 },
 	{ "token-life", "TIME", "5m", "how long a token is good", OPTION_DURATION, AT(token_life), 60000, DAYS_MS },

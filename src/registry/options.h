@@ -13,7 +13,7 @@ struct options {
 	uint64_t max_blob, min_rate;
 	uint64_t max_uploads, connections, connections_per_address, threads;
 	uint64_t rate, burst; /* requests per second and address; 0 none */
-	int64_t idle, upload_expiry, token_life, gc_interval, gc_grace, gc_untagged_age; /* ms */
+	int64_t idle, patience, upload_expiry, token_life, gc_interval, gc_grace, gc_untagged_age; /* ms */
 };
 
 enum option_type { OPTION_STRING, OPTION_BOOL, OPTION_UINT, OPTION_SIZE, OPTION_DURATION };

@@ -150,6 +150,7 @@ start_http(struct registry *g, struct tls *tls, struct err *e)
 		.connections_per_addr = (unsigned)o->connections_per_address,
 		.idle_ms = (unsigned)o->idle,
 		.min_rate = o->min_rate,
+		.patience_ms = (unsigned)o->patience,
 		.tls = tls,
 		.ops = &registry_ops,
 		.app = g,
