@@ -110,8 +110,8 @@ begin(struct req *r)
 	unsigned wait = 1;
 
 	if (!limiter_take(g->limiter, r->addr, &wait)) {
-		struct http_object *o = http_object_bytes(
-		    "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\"}]}\n", 41, "application/json");
+		static const char text[] = "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\"}]}\n";
+		struct http_object *o = http_object_bytes(text, sizeof(text) - 1, "application/json");
 
 		atomic_fetch_add(&g->metrics.limited, 1);
 		http_object_header(o, "Retry-After", "%u", wait);
