@@ -46,6 +46,9 @@ int cg_next(struct cg_iter *, struct cg_part *, struct err *) MUST_CHECK;
 /* Has the text a group of its own for this controller of v1? */
 bool cg_names_v1(const char *cgroup, enum cg_id);
 
+/* Does this group of v2 have controllers, to use or to give on? */
+bool cg_has_controllers(const char *dir);
+
 /* As the iso_cgroup_… of isolation.h. */
 int cg_path(const struct cg_trees *, const char *parent, const char *prefix, const char *name,
     unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
