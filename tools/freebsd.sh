@@ -28,9 +28,9 @@ fi
 rm -rf "$out/include" "$out/src"
 mkdir -p "$out/include" "$out/src"
 for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h zconf.h \
-    sqlite3.h microhttpd.h argon2.h; do
+    sqlite3.h microhttpd.h argon2.h zstd.h zstd_errors.h lzma.h lzma gnutls; do
 	for d in /usr/include /usr/include/*-linux-gnu; do
-		[ ! -f "$d/$h" ] || cp "$d/$h" "$out/include/"
+		[ ! -e "$d/$h" ] || cp -R "$d/$h" "$out/include/"
 	done
 done
 mkdir -p "$out/include/openssl" "$out/include/curl"
@@ -53,7 +53,7 @@ xargs -P "$(nproc)" -n 1 sh -c '
 	exec $python -m ziglang cc -target "$target" -std=gnu11 -c -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wno-unused-parameter -Wno-missing-field-initializers \
 	    -Wno-sign-compare -Wno-missing-format-attribute -Werror -fno-strict-aliasing -D_GNU_SOURCE \
-	    -DPOT_FAULTS -DPOT_LIBEXEC=\"/usr/local/libexec/pot\" -DPOT_BINDIR=\"/usr/local/bin\" \
+	    -DPOT_FAULTS -DREGISTRY_VERSION=\"0\" -DPOT_LIBEXEC=\"/usr/local/libexec/pot\" -DPOT_BINDIR=\"/usr/local/bin\" \
 	    -Iinclude -Isrc -idirafter "$out/include" -o "$o" "$1"
 ' compile <"$out/sources"
 echo "freebsd: all compile"

@@ -49,6 +49,9 @@ int proc_run(const struct proc_spec *, int *status, struct err *) MUST_CHECK;
 int proc_start(const struct proc_spec *, pid_t *, struct err *) MUST_CHECK;
 int proc_finish(pid_t, const char *argv0, int *status, struct err *) MUST_CHECK;
 
+/* Room for this many bytes in a pipe, where the system lets it be chosen; not a promise. */
+void pipe_widen(int fd, size_t bytes);
+
 /* A process for ever: pid and the kernel's start time of it (Linux: field 22 of stat, in ticks). */
 struct proc_id {
 	int32_t pid;

@@ -11,6 +11,8 @@
 #include "base/proc.h"
 #include "cli/cli.h"
 
+extern char **environ; /* FreeBSD's headers do not declare it */
+
 enum policy { POLICY_MISSING, POLICY_ALWAYS, POLICY_NEVER };
 
 struct run {

@@ -108,7 +108,7 @@ signify_public_parse(const char *text, size_t len, struct sign_public *p, struct
 int
 signify_public_print(const struct sign_public *p, const char *comment, struct buf *out, struct err *e)
 {
-	struct public_line line = { .alg = "Ed" };
+	struct public_line line = { .alg = { 'E', 'd' } };
 
 	memcpy(line.number, p->number, sizeof(line.number));
 	memcpy(line.key, p->key, sizeof(line.key));
@@ -204,7 +204,7 @@ int
 signify_secret_print(
     const struct sign_secret *s, const char *passphrase, const char *comment, struct buf *out, struct err *e)
 {
-	struct secret_line line = { .alg = "Ed", .kdf = "BK" };
+	struct secret_line line = { .alg = { 'E', 'd' }, .kdf = { 'B', 'K' } };
 	bool locks = passphrase != NULL && passphrase[0] != '\0';
 	int rc = 0;
 
@@ -257,7 +257,7 @@ signify_verify(
 int
 signify_signature_print(const struct sign_signature *s, const char *comment, struct buf *out, struct err *e)
 {
-	struct signature_line line = { .alg = "Ed" };
+	struct signature_line line = { .alg = { 'E', 'd' } };
 
 	memcpy(line.number, s->number, sizeof(line.number));
 	memcpy(line.bytes, s->bytes, sizeof(line.bytes));

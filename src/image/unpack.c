@@ -81,7 +81,7 @@ start_child(struct img_unpack *u, int root, uint64_t max_size, struct err *e)
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)max_size);
 	if ((r = host_find_program("pot-unpack", host_libexec(), program, sizeof(program), e)) == 0 &&
 	    (r = make_pipe(in, e)) == 0 && (r = make_pipe(out, e)) == 0 && (r = make_pipe(err, e)) == 0) {
-		(void)fcntl(in[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer switches; not everybody may */
+		pipe_widen(in[1], PIPE_BYTES); /* fewer switches */
 		spec.argv = argv;
 		spec.fd_in = in[0];
 		spec.fd_out = out[1];

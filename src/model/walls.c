@@ -362,7 +362,7 @@ int
 walls_caps(const struct potconf *pc, uint64_t *caps, struct err *e)
 {
 	uint64_t add, drop;
-	bool add_all, drop_all;
+	bool add_all, drop_all = false;
 	int r = add_caps(pc, PC_CAP_ADD, &add, &add_all, e);
 
 	if (r == 0)

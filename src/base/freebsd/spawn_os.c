@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/proc.h"
 #include "base/spawn.h"
 
 IN_CHILD int
@@ -57,4 +58,10 @@ pid_t
 spawn_in_namespaces(const struct spawn *sp)
 {
 	return spawn_plain(sp);
+}
+
+/* The kernel grows a pipe by itself. */
+void
+pipe_widen(int fd, size_t bytes)
+{
 }

@@ -5,6 +5,7 @@
  * have to reap strangers.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/linux/rawsys.h"
+#include "base/proc.h"
 #include "base/spawn.h"
 
 IN_CHILD int
@@ -88,4 +90,10 @@ spawn_in_namespaces(const struct spawn *sp)
 		be_first(sp);
 	}
 	return pid;
+}
+
+void
+pipe_widen(int fd, size_t bytes)
+{
+	(void)fcntl(fd, F_SETPIPE_SZ, (int)bytes);
 }
