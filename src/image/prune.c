@@ -412,6 +412,19 @@ remove_orphan(struct prune *p, const char *name, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* A lock file whose holder was killed names what it was making, listed by the storage or not. */
+static int
+note_stale_locks(struct prune *p, struct err *e)
+{
+	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 20);
+	int r = store_names(p->s->layers, true, &names, e);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		if (strncmp(names.v[i], IMG_LAYER_LOCK, strlen(IMG_LAYER_LOCK)) == 0)
+			strv_add(&p->orphans, names.v[i] + strlen(IMG_LAYER_LOCK));
+	return r;
+}
+
 static int
 sweep_orphans(struct prune *p, struct err *e)
 {
@@ -420,7 +433,8 @@ sweep_orphans(struct prune *p, struct err *e)
 	if (p->args->dry_run || p->stor == NULL)
 		return 0;
 	p->e = e;
-	if ((r = stor_list(p->stor, STOR_IMAGE, false, note_orphan, p, e)) < 0 ||
+	if ((r = note_stale_locks(p, e)) < 0 ||
+	    (r = stor_list(p->stor, STOR_IMAGE, false, note_orphan, p, e)) < 0 ||
 	    (r = strv_check(&p->orphans, "layers", e)) < 0)
 		return r;
 	/* From the upper ones down would be nicer to some storages, but no order is promised by a list. */
