@@ -40,7 +40,7 @@ const struct attr attr_table[] = {
 	ROW("stop_signal", ATTR_SIGNAL, "TERM", ATTR_LINUX | ATTR_FREEBSD, NULL, 0,
 	    "signal that asks the command to end"),
 	ROW("no_new_privs", ATTR_BOOL, "YES", ATTR_LINUX, NULL, 0,
-	    "NO: setuid programs inside may raise rights, up to what the pot has"),
+	    "NO: setuid programs inside may raise rights"),
 	ROW("enforce_statfs", ATTR_UINT, "2", ATTR_FREEBSD, NULL, 2, "which mounts are seen inside"),
 	BOOL("mount", ATTR_FREEBSD, "file systems may be mounted inside (allow.mount)"),
 	BOOL("fdescfs", ATTR_FREEBSD, "fdescfs is mounted on /dev/fd"),

@@ -42,14 +42,14 @@ rows(void **state)
 		{ "no-tmpfs", "YES", true, false }, { "no-etc-hosts", "NO", true, false },
 		{ "to-be-pruned", "NO", true, true }, { "exec_stop", "", true, false },
 		{ "stop_timeout", "10", true, false }, { "stop_signal", "TERM", true, false },
-		{ "enforce_statfs", "2", false, false }, { "mount", "NO", false, false },
-		{ "fdescfs", "NO", false, false }, { "linprocfs", "NO", false, false },
-		{ "nullfs", "NO", false, false }, { "procfs", "NO", false, false },
-		{ "tmpfs", "NO", false, false }, { "zfs", "NO", false, false },
-		{ "raw_sockets", "NO", false, false }, { "sysvshm", "new", false, false },
-		{ "sysvsem", "new", false, false }, { "sysvmsg", "new", false, false },
-		{ "children", "0", false, false }, { "mlock", "NO", false, false },
-		{ "devfs_ruleset", "4", false, false } };
+		{ "no_new_privs", "YES", true, false }, { "enforce_statfs", "2", false, false },
+		{ "mount", "NO", false, false }, { "fdescfs", "NO", false, false },
+		{ "linprocfs", "NO", false, false }, { "nullfs", "NO", false, false },
+		{ "procfs", "NO", false, false }, { "tmpfs", "NO", false, false },
+		{ "zfs", "NO", false, false }, { "raw_sockets", "NO", false, false },
+		{ "sysvshm", "new", false, false }, { "sysvsem", "new", false, false },
+		{ "sysvmsg", "new", false, false }, { "children", "0", false, false },
+		{ "mlock", "NO", false, false }, { "devfs_ruleset", "4", false, false } };
 
 	assert_int_equal(attr_count, ARRAY_LEN(want));
 	for (size_t i = 0; i < attr_count; i++) {
