@@ -12,10 +12,9 @@ const struct cmd cmd_login = {
 	.name = "login",
 	.group = "Images",
 	.summary = "keep credentials for a registry",
-	.text =
-	    "Asks for the password without showing it, proves it to the registry, and keeps it in auth.json\n"
-	    "of the installation, which only root may read. There is no option for the password itself:\n"
-	    "everybody could read it in the list of processes.",
+	.text = "Asks for the password without showing it, proves it to the registry, and keeps it in\n"
+		"registries/auth.json of the installation, which only root may read. There is no option for\n"
+		"the password itself: everybody could read it in the list of processes.",
 	.args = "HOST[:PORT]",
 	.min = 1,
 	.max = 1,

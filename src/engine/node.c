@@ -21,7 +21,8 @@
 #include "base/text.h"
 
 /* What init makes below the root; de-init removes just these. */
-static const char *const node_dirs[] = { "pots", "bases", "tmp", "storage", "userns", "images", "cpus" };
+static const char *const node_dirs[] = { "pots", "bases", "tmp", "storage", "userns", "images", "cpus",
+	"registries" };
 
 static struct stor_params
 wanted_storage(const struct eng *g, const struct pot_init_args *a)

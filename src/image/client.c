@@ -151,7 +151,7 @@ client_challenged(struct client *c, const struct http_call *call, struct err *e)
 /* ---- hello ------------------------------------------------------------------- */
 
 static int
-ask(struct client *c, const char *scheme, struct err *e)
+ask(struct client *c, const char *scheme, bool guess, struct err *e)
 {
 	static const struct exchange_ops ops = { 0 };
 	AUTO_FINI(exchange) struct exchange x = { 0 };
@@ -164,6 +164,7 @@ ask(struct client *c, const char *scheme, struct err *e)
 		return rc;
 	x.method = "GET";
 	x.what = "its version";
+	x.once = guess; /* a wrong scheme stays wrong */
 	exchange_url(&x, "/v2/");
 	rc = exchange_run(&x, e);
 	/* Some answer 404 or 403 here and serve all the same; only "not HTTP" and "not me" count. */
@@ -190,7 +191,7 @@ client_hello(struct client *c, struct err *e)
 	int rc;
 
 	if (!loopback && !c->insecure)
-		return ask(c, "https", e);
+		return ask(c, "https", false, e);
 	if (!loopback)
 		event_warn(&c->events,
 		    "registry %s is not verified: anybody on the way can be it (--insecure)", c->host);
@@ -198,11 +199,11 @@ client_hello(struct client *c, struct err *e)
 	 * A TLS server answers plain text at once; a plain one may wait for the
 	 * end of what it takes for a line. So on loopback plain comes first.
 	 */
-	rc = ask(c, loopback ? "http" : "https", e);
+	rc = ask(c, loopback ? "http" : "https", true, e);
 	if (!may_be_other_scheme(rc))
 		return rc;
 	first = *e;
-	rc = ask(c, loopback ? "https" : "http", e);
+	rc = ask(c, loopback ? "https" : "http", true, e);
 	if (!may_be_other_scheme(rc))
 		return rc;
 	*e = first;

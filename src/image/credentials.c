@@ -58,7 +58,8 @@ read_fd(int fd, const char *name, json_t **out, struct err *e)
 static int
 read_own(int rootfd, json_t **out, struct err *e)
 {
-	AUTO(fd) int fd = openat(rootfd, CRED_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO(fd)
+	int fd = openat(rootfd, CRED_DIR "/" CRED_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	*out = NULL;
@@ -152,14 +153,14 @@ cred_get(int rootfd, const char *extra, const char *host, struct credential *c, 
 }
 
 static int
-write_own(int rootfd, json_t *file, struct err *e)
+write_own(int dir, json_t *file, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(file, JSON_INDENT(2) | JSON_SORT_KEYS);
 	int rc;
 
 	if (text == NULL)
 		return err_nomem(e);
-	rc = file_write_atomic(rootfd, CRED_FILE, 0600, text, strlen(text), e);
+	rc = file_write_atomic(dir, CRED_FILE, 0600, text, strlen(text), e);
 	explicit_bzero(text, strlen(text));
 	return rc;
 }
@@ -183,12 +184,14 @@ make_entry(const struct credential *c)
 int
 cred_set(int rootfd, const char *host, const struct credential *c, struct err *e)
 {
-	AUTO(fd) int lock = -1;
+	AUTO(fd) int lock = -1, dir = -1;
 	AUTO_JSON json_t *file = NULL;
 	json_t *auths;
 	int rc;
 
-	if ((lock = lock_file(rootfd, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
+	if ((dir = dir_make(rootfd, CRED_DIR, 0700, e)) < 0)
+		return dir;
+	if ((lock = lock_file(dir, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
 		return lock;
 	if ((rc = read_own(rootfd, &file, e)) < 0)
 		return rc;
@@ -202,18 +205,20 @@ cred_set(int rootfd, const char *host, const struct credential *c, struct err *e
 	}
 	if (json_object_set_new(auths, host, make_entry(c)) < 0)
 		return err_nomem(e);
-	return write_own(rootfd, file, e);
+	return write_own(dir, file, e);
 }
 
 int
 cred_remove(int rootfd, const char *host, struct err *e)
 {
-	AUTO(fd) int lock = -1;
+	AUTO(fd) int lock = -1, dir = -1;
 	AUTO_JSON json_t *file = NULL;
 	json_t *auths;
 	int rc;
 
-	if ((lock = lock_file(rootfd, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
+	if ((dir = dir_make(rootfd, CRED_DIR, 0700, e)) < 0)
+		return dir;
+	if ((lock = lock_file(dir, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
 		return lock;
 	if ((rc = read_own(rootfd, &file, e)) < 0)
 		return rc;
@@ -222,6 +227,6 @@ cred_remove(int rootfd, const char *host, struct err *e)
 		return 0;
 	if (json_object_del(auths, host) < 0)
 		return err_nomem(e);
-	rc = write_own(rootfd, file, e);
+	rc = write_own(dir, file, e);
 	return rc < 0 ? rc : 1;
 }

@@ -1,6 +1,6 @@
 /*
  * Users and passwords for registries: $REGISTRY_AUTH_FILE when it is set (read
- * only), then ROOT/auth.json, which login and logout write. Both have the form
+ * only), then ROOT/registries/auth.json, which login and logout write. Both have the form
  * of Docker's config.json: {"auths": {"HOST": {"auth": base64("USER:PASSWORD")}}}.
  * Ours is of mode 0600 and is not read when others may read it.
  */
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 
+#define CRED_DIR "registries" /* below ROOT; trust.h has its records there too */
 #define CRED_FILE "auth.json"
 #define CRED_PART_MAX 4096
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/kv.h"
 #include "base/text.h"
+#include "image/credentials.h"
 #include "image/sign.h"
 #include "image/trust.h"
 #include "model/policy.h"
@@ -164,12 +165,12 @@ static int
 read_record(int rootfd, const struct reference *ref, struct kv *kv, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(KV_FILE_MAX);
-	char name[DIGEST_HEX_LEN], path[DIGEST_HEX_LEN + sizeof(TRUST_DIR) + 1];
+	char name[DIGEST_HEX_LEN], path[DIGEST_HEX_LEN + sizeof(CRED_DIR TRUST_DIR) + 2];
 	int rc;
 
 	if ((rc = record_name(ref, name, e)) < 0)
 		return rc;
-	snprintf(path, sizeof(path), TRUST_DIR "/%s", name);
+	snprintf(path, sizeof(path), CRED_DIR "/" TRUST_DIR "/%s", name);
 	rc = file_read(rootfd, path, &text, e);
 	if (rc == -E_NOENT)
 		return 0;
@@ -210,7 +211,7 @@ trust_note(int rootfd, const struct reference *ref, const struct digest *d, cons
 {
 	AUTO_FINI(kv) struct kv kv = KV_INIT;
 	AUTO_FINI(buf) struct buf text = BUF_INIT(KV_FILE_MAX);
-	AUTO(fd) int dir = -1;
+	AUTO(fd) int above = -1, dir = -1;
 	char name[DIGEST_HEX_LEN], time[32], full[REF_TEXT], digest[DIGEST_TEXT_LEN];
 	int rc;
 
@@ -225,7 +226,10 @@ trust_note(int rootfd, const struct reference *ref, const struct digest *d, cons
 	kv_print(&kv, &text);
 	if ((rc = buf_check(&text, "record", e)) < 0)
 		return rc;
-	dir = dir_make(rootfd, TRUST_DIR, 0700, e);
+	above = dir_make(rootfd, CRED_DIR, 0700, e);
+	if (above < 0)
+		return above;
+	dir = dir_make(above, TRUST_DIR, 0700, e);
 	return dir < 0 ? dir : file_write_atomic(dir, name, 0600, buf_cstr(&text), text.len, e);
 }
 

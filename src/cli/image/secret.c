@@ -43,13 +43,14 @@ secret_prompt(const char *prompt, bool echo, struct buf *out, struct err *e)
 		err_set(e, E_INVAL, "there is no terminal to ask on");
 		return err_hint(e, "give it on standard input, see --help");
 	}
-	if ((rc = fd_write_all(fd, prompt, strlen(prompt), "the terminal", e)) < 0)
-		return rc;
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	/* Before the prompt: who answers it at once is not to be shown. */
 	if (!echo && tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
 		return err_sys(e, "cannot hide what is typed");
-	rc = read_line(fd, out, e);
+	rc = fd_write_all(fd, prompt, strlen(prompt), "the terminal", e);
+	if (rc == 0)
+		rc = read_line(fd, out, e);
 	if (!echo) {
 		(void)tcsetattr(fd, TCSAFLUSH, &before);
 		(void)!write(fd, "\n", 1);
