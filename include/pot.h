@@ -315,6 +315,8 @@ struct pot_info {
 	struct pot_summary summary;
 	char id[17];
 	char type[8], parent[64], hostname[65], dns[16], stack[8], storage[16];
+	char image[256], image_id[136]; /* it was made from, and the digest that the name meant then; "": none */
+	char user[256], workdir[256];   /* of its command; "": root, "/" */
 	int level;
 	int64_t created_ns;
 	char command[1024];

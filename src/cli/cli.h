@@ -304,6 +304,10 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"level: level of a multi pot\n"                                                             \
 	"parent: the pot it was cloned from, or null\n"                                             \
 	"hostname: its host name\n"                                                                 \
+	"image: the image it was made from, or null\n"                                              \
+	"image_id: digest that this name meant then, or null\n"                                     \
+	"user: USER[:GROUP] that its command runs as, or null: root\n"                              \
+	"workdir: directory in which its command starts, or null: /\n"                              \
 	"dns: inherit, pot, off or custom\n"                                                        \
 	"stack: ipv4, ipv6 or dual\n"                                                               \
 	"storage: zfs, btrfs or overlay\n"                                                          \

@@ -1,4 +1,4 @@
-/* pot create: a pot from a base or from another pot's snapshot. */
+/* pot create: a pot from a base, an image or another pot's snapshot. */
 #include "cli/cli.h"
 
 static int
@@ -72,8 +72,9 @@ const struct cmd cmd_create = {
 	.group = "Pots",
 	.summary = "make a pot",
 	.text =
-	    "Makes a pot from a base or from a snapshot of another pot, as a copy-on-write clone: it costs\n"
-	    "the same for any size. When something fails nothing is left, unless -k is given.\n"
+	    "Makes a pot from a base, an image or a snapshot of another pot, as a copy-on-write clone: it\n"
+	    "costs the same for any size. From an image it has the command, environment, user, working\n"
+	    "directory and stop signal, too. When something fails nothing is left, unless -k is given.\n"
 	    "It gets a network of its own behind NAT (the public bridge) unless -N or -B says otherwise.\n"
 	    "Addresses and ports stay the pot's until it is destroyed. With -i BRIDGE|ADDRESS a pot on\n"
 	    "several bridges gets each.",

@@ -88,6 +88,12 @@ show_what(const struct pot_info *in)
 	if (in->parent[0] != '\0')
 		field("base pot", "%s", in->parent);
 	field("hostname", "%s", in->hostname);
+	if (in->image[0] != '\0')
+		field("image", "%s %.19s", in->image, in->image_id);
+	if (in->user[0] != '\0')
+		field("user", "%s", in->user);
+	if (in->workdir[0] != '\0')
+		field("workdir", "%s", in->workdir);
 	field("network_type", "%s", in->summary.network);
 	show_network(in);
 	field("dns", "%s", in->dns);

@@ -202,7 +202,8 @@ add_walls(json_t *o, const struct pot_info *in)
 	}
 	for (size_t i = 0; i < in->nwalls; i++)
 		json_array_append_new(set,
-		    json_pack("{s:s, s:o}", "name", in->walls[i].name, "value", js_string(in->walls[i].value)));
+		    json_pack(
+			"{s:s, s:o}", "name", in->walls[i].name, "value", js_string(in->walls[i].value)));
 	if (in->userns_ids != 0)
 		json_object_set_new(o, "user_namespace",
 		    json_pack("{s:I, s:I}", "first", (json_int_t)in->userns_first, "ids",
@@ -232,6 +233,10 @@ js_info(const struct pot_info *in, bool sizes)
 	json_object_set_new(o, "level", json_integer(in->level));
 	json_object_set_new(o, "parent", js_string(parent));
 	json_object_set_new(o, "hostname", js_string(in->hostname));
+	json_object_set_new(o, "image", js_string(in->image[0] != '\0' ? in->image : NULL));
+	json_object_set_new(o, "image_id", js_string(in->image_id[0] != '\0' ? in->image_id : NULL));
+	json_object_set_new(o, "user", js_string(in->user[0] != '\0' ? in->user : NULL));
+	json_object_set_new(o, "workdir", js_string(in->workdir[0] != '\0' ? in->workdir : NULL));
 	json_object_set_new(o, "dns", js_string(in->dns));
 	json_object_set_new(o, "stack", js_string(in->stack));
 	json_object_set_new(o, "storage", js_string(in->storage));

@@ -457,6 +457,10 @@ add_texts(struct details *d, struct epot *p)
 	COPY(i->stack, potconf_get(c, PC_STACK, ""));
 	COPY(i->command, potconf_get(c, PC_CMD, ""));
 	COPY(i->storage, storage == NULL ? "" : storage);
+	COPY(i->image, potconf_get(c, PC_IMAGE, ""));
+	COPY(i->image_id, potconf_get(c, PC_IMAGE_ID, ""));
+	COPY(i->user, potconf_get(c, PC_USER, ""));
+	COPY(i->workdir, potconf_get(c, PC_WORKDIR, ""));
 	COPY(i->cgroup, p->state.rec.cgroup);
 #undef COPY
 	snprintf(i->root_fs, sizeof(i->root_fs), "%s pots/%s", i->storage, p->name);
