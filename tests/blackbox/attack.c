@@ -134,21 +134,20 @@ look_at(const char *pid)
 		if (link_of(pid, names[i], link, sizeof(link)))
 			printf("%s %s\n", names[i], link);
 	}
-	if (ptrace(PTRACE_ATTACH, atoi(pid), 0, 0) == 0) {
+	if (ptrace(PTRACE_SEIZE, atoi(pid), 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, atoi(pid), 0, 0) == 0) {
 		waitpid(atoi(pid), &status, __WALL);
 		printf("traced %s\n", link_of(pid, "exe", link, sizeof(link)) ? link : "?");
 		ptrace(PTRACE_DETACH, atoi(pid), 0, 0);
 	}
 }
 
-/* watch: looks at every process that appears, as fast as it can; "ready" at first. */
+/* watch FILE: looks at every process that appears, as fast as it can, and writes what it sees; "ready" at first. */
 static int
 watch(char **argv)
 {
 	static bool seen[1 << 22];
 	long rounds = 0;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (;; rounds++) {
 		DIR *d = opendir("/proc");
 		struct dirent *de;
@@ -165,8 +164,14 @@ watch(char **argv)
 			seen[pid] = true;
 		}
 		closedir(d);
-		if (rounds == 0)
-			say("ready");
+		if (rounds > 0) {
+			fflush(stdout);
+			continue;
+		}
+		say("ready");
+		/* A full pipe would stop us with a process in our hands. */
+		if (freopen(argv[0], "w", stdout) == NULL)
+			return 1;
 	}
 }
 
@@ -315,7 +320,7 @@ main(int argc, char **argv)
 	} all[] = {
 		{ "swap", 3, swap },
 		{ "calls", 0, calls },
-		{ "watch", 0, watch },
+		{ "watch", 1, watch },
 		{ "hog-memory", 0, hog_memory },
 		{ "hog-pids", 0, hog_pids },
 		{ "hog-fds", 0, hog_fds },
