@@ -1,7 +1,6 @@
 /* See control.h. One command at a time; the socket is the owner's only (0600). */
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include "base/text.h"
 #include "registry/control.h"
 #include "registry/gc.h"
+#include "registry/socket.h"
 
 #define NAME "control"
 #define LINE_MS 5000
@@ -23,21 +23,6 @@ struct control {
 	int fd, stop[2];
 	pthread_t thread;
 };
-
-/*
- * A socket's address holds about a hundred bytes, a data directory's path may
- * have more: it is reached by the directory's descriptor.
- */
-static int
-address_of(int dirfd, struct sockaddr_un *sa, struct err *e)
-{
-	memset(sa, 0, sizeof(*sa));
-	sa->sun_family = AF_UNIX;
-	if (snprintf(sa->sun_path, sizeof(sa->sun_path), "/dev/fd/%d/" NAME, dirfd) >=
-	    (int)sizeof(sa->sun_path))
-		return err_set(e, E_INVAL, "control socket: its path is too long");
-	return 0;
-}
 
 static void
 print_finding(void *out, const char *digest, const char *what)
@@ -157,18 +142,15 @@ static int
 bind_socket(struct control *c, struct err *e)
 {
 	const struct store *s = &c->registry->store;
-	struct sockaddr_un sa;
-	int rc = address_of(s->dirfd, &sa, e);
 	mode_t mask;
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	(void)unlinkat(s->dirfd, NAME, 0);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return err_sys(e, "make the control socket");
 	mask = umask(0177);
-	rc = bind(c->fd, (struct sockaddr *)&sa, sizeof(sa));
+	rc = sock_bind_at(c->fd, s->dirfd, NAME);
 	(void)umask(mask);
 	if (rc < 0 || listen(c->fd, 8) < 0)
 		return err_sys(e, "listen on the control socket");
@@ -217,17 +199,13 @@ static int
 connect_to(const char *dir, struct err *e)
 {
 	AUTO(fd) int dirfd = dir_open(AT_FDCWD, dir, e), fd = -1;
-	struct sockaddr_un sa;
-	int rc;
 
 	if (dirfd < 0)
 		return dirfd;
-	if ((rc = address_of(dirfd, &sa, e)) < 0)
-		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, "make a socket");
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+	if (sock_connect_at(fd, dirfd, NAME) < 0) {
 		if (errno == ECONNREFUSED || errno == ENOENT)
 			return err_set(e, E_NOENT, "no pot-registry serves '%s'", dir);
 		return err_sys(e, "reach the pot-registry that serves '%s'", dir);

@@ -7,6 +7,14 @@
 /* While on, only full segments leave; off sends what is left. Failure only costs speed. */
 void sock_cork(int fd, bool on);
 
+/*
+ * bind and connect of a Unix socket by its name in a directory: an address
+ * holds about a hundred bytes, the path of a directory may have more.
+ * 0, or -1 with errno.
+ */
+int sock_bind_at(int fd, int dirfd, const char *name);
+int sock_connect_at(int fd, int dirfd, const char *name);
+
 /* Few arenas and early returns to the system: threads that each once held a large body keep nothing. */
 void memory_settle(void);
 void memory_return(void);

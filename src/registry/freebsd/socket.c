@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,32 @@ sock_cork(int fd, bool on)
 	int v = on;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOPUSH, &v, sizeof(v));
+}
+
+static void
+address_of(struct sockaddr_un *sa, const char *name)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", name);
+}
+
+int
+sock_bind_at(int fd, int dirfd, const char *name)
+{
+	struct sockaddr_un sa;
+
+	address_of(&sa, name);
+	return bindat(dirfd, fd, (struct sockaddr *)&sa, sizeof(sa));
+}
+
+int
+sock_connect_at(int fd, int dirfd, const char *name)
+{
+	struct sockaddr_un sa;
+
+	address_of(&sa, name);
+	return connectat(dirfd, fd, (struct sockaddr *)&sa, sizeof(sa));
 }
 
 void

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <crypt.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -17,6 +18,32 @@ sock_cork(int fd, bool on)
 	int v = on;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &v, sizeof(v));
+}
+
+static void
+address_at(struct sockaddr_un *sa, int dirfd, const char *name)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%.64s", dirfd, name);
+}
+
+int
+sock_bind_at(int fd, int dirfd, const char *name)
+{
+	struct sockaddr_un sa;
+
+	address_at(&sa, dirfd, name);
+	return bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+}
+
+int
+sock_connect_at(int fd, int dirfd, const char *name)
+{
+	struct sockaddr_un sa;
+
+	address_at(&sa, dirfd, name);
+	return connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 }
 
 void
