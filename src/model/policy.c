@@ -79,13 +79,15 @@ parse_line(struct policy *p, const char *text, size_t len, unsigned line, struct
 	AUTO_FINI(buf) struct buf copy = BUF_INIT(LINE_MAX_BYTES);
 	int rc;
 
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
 	buf_add(&copy, text, len);
 	if ((rc = buf_check(&copy, "a line", e)) < 0)
 		return rc;
 	if (memchr(text, '\0', len) != NULL)
 		return err_set(e, E_INVAL, "a NUL in it");
 	text = buf_cstr(&copy);
-	if (text[strspn(text, " \t\r")] == '\0' || text[strspn(text, " \t")] == '#')
+	if (text[strspn(text, " \t")] == '\0' || text[strspn(text, " \t")] == '#')
 		return 0;
 	if ((rc = text_split(text, &words, e)) < 0 || (rc = strv_check(&words, "words", e)) < 0)
 		return rc;
