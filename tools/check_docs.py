@@ -100,6 +100,23 @@ def check_completion(pot, verbs):
                 yield f"completion bash: {run.stderr.strip()}"
 
 
+def check_security():
+    """Every test that docs/security.md names exists, and every attack test is named there."""
+    with open(os.path.join(ROOT, "docs", "security.md"), encoding="utf-8") as f:
+        named = set(re.findall(r"`(test_\w+)`", f.read()))
+    there, attacks = set(), set()
+    for path in glob.glob(os.path.join(ROOT, "tests", "**", "test_*.*"), recursive=True):
+        with open(path, encoding="utf-8") as f:
+            found = set(re.findall(r"^(?:def )?(test_\w+)\(", f.read(), re.M))
+        there |= found
+        if os.path.basename(path).startswith("test_attacks_"):
+            attacks |= found
+    for name in sorted(named - there):
+        yield f"docs/security.md: there is no test {name}"
+    for name in sorted(attacks - named):
+        yield f"docs/security.md: the attack {name} is missing"
+
+
 def main(args):
     pot = os.path.abspath(args[0] if args else os.path.join(ROOT, "build", "bin", "pot"))
     document = json.loads(output([pot, "--format", "json", "help"]))
@@ -114,7 +131,7 @@ def main(args):
     for verb in verbs:
         problems += check_verb(verb, global_options)
     pages = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(MAN, "pot-*.[18]"))}
-    names = {f"pot-{v['name']}" for v in verbs} | {"pot-shim", "pot-unpack"}
+    names = {f"pot-{v['name']}" for v in verbs} | {"pot-registry", "pot-shim", "pot-unpack"}
     problems += [f"man/{page}: no such verb" for page in sorted(pages - names)]
     main_page = os.path.join(MAN, "pot.8")
     if os.path.exists(main_page):
@@ -124,6 +141,7 @@ def main(args):
     else:
         problems.append("man/pot.8: missing")
     problems += check_completion(pot, verbs)
+    problems += check_security()
     for problem in problems:
         print(problem)
     print(f"documentation: {len(verbs)} verbs, {len(problems)} problems")
