@@ -87,6 +87,12 @@ client_realm_host(const struct client *c)
 	return c->realm_host;
 }
 
+bool
+client_asks(const struct client *c)
+{
+	return c->challenge.kind != AUTH_NONE;
+}
+
 struct http *
 client_http(struct client *c)
 {
@@ -99,6 +105,25 @@ client_is_redirect(long status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+bool
+client_is_own_host(const struct client *c, const char *url)
+{
+	char host[AUTH_WORD_MAX], own[AUTH_WORD_MAX];
+
+	return url_host(url, host, sizeof(host), NULL) == 0 &&
+	    url_host(buf_cstr(&c->base), own, sizeof(own), NULL) == 0 && strcmp(host, own) == 0;
+}
+
+bool
+client_may_be_plain(const struct client *c, const char *url)
+{
+	char host[AUTH_WORD_MAX];
+
+	if (url_is_https(buf_cstr(&c->base)) || url_host(url, host, sizeof(host), NULL) < 0)
+		return false;
+	return client_is_own_host(c, url) || (ref_host_is_loopback(c->host) && ref_host_is_loopback(host));
+}
+
 /*
  * A realm is asked over https; over plain HTTP only by a registry that is
  * itself spoken to so, and only on its own host or on this machine.
@@ -106,9 +131,7 @@ client_is_redirect(long status)
 static int
 check_realm(struct client *c, const struct auth_challenge *ch, struct err *e)
 {
-	struct err ignored = ERR_INIT;
 	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX);
-	char own[REF_HOST_MAX + 1];
 	int rc;
 
 	if ((rc = url_join(ch->realm, ch->realm, &url, e)) < 0 ||
@@ -116,11 +139,7 @@ check_realm(struct client *c, const struct auth_challenge *ch, struct err *e)
 		err_wrap(e, "registry %s: the realm that gives tokens", c->host);
 		return rc;
 	}
-	if (url_is_https(ch->realm))
-		return 0;
-	if (!url_is_https(buf_cstr(&c->base)) &&
-	    url_host(buf_cstr(&c->base), own, sizeof(own), &ignored) == 0 &&
-	    (strcmp(own, c->realm_host) == 0 || ref_host_is_loopback(c->realm_host)))
+	if (url_is_https(ch->realm) || client_may_be_plain(c, ch->realm))
 		return 0;
 	err_set(
 	    e, E_PERM, "registry %s sends to '%.200s' for tokens, which is not https", c->host, ch->realm);

@@ -43,6 +43,7 @@ int client_hello(struct client *, struct err *) MUST_CHECK;
 const char *client_host(const struct client *);
 /* The realm's host after client_hello, "" when there is none. */
 const char *client_realm_host(const struct client *);
+bool client_asks(const struct client *); /* for credentials, as far as it has told */
 struct http *client_http(struct client *);
 
 struct exchange;

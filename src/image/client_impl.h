@@ -54,6 +54,10 @@ void exchange_end(struct exchange *, int rc, struct err *);
 int64_t client_retry_delay(const struct http_call *, int rc, unsigned attempt);
 /* Gives the challenge of an answer with 401 to the session. */
 int client_challenged(struct client *, const struct http_call *, struct err *) MUST_CHECK;
+/* Is this URL's host the registry itself? Only that one was named as insecure. */
+bool client_is_own_host(const struct client *, const char *url);
+/* May plain HTTP be spoken to it? To the registry that is so, and from it on this machine. */
+bool client_may_be_plain(const struct client *, const char *url);
 /* Is that a redirect which is followed? */
 bool client_is_redirect(long status);
 

@@ -210,9 +210,9 @@ follow(struct exchange *x, struct err *e)
 		    x->what, CLIENT_REDIRECTS);
 	if ((rc = exchange_location(x, &next, e)) < 0)
 		return rc;
-	if (!url_is_https(buf_cstr(&next)) && url_is_https(buf_cstr(&x->client->base)))
-		return err_set(e, E_PERM, "registry %s: %s: redirect from https to plain http",
-		    x->client->host, x->what);
+	if (!url_is_https(buf_cstr(&next)) && !client_may_be_plain(x->client, buf_cstr(&next)))
+		return err_set(
+		    e, E_PERM, "registry %s: %s: redirect to plain http", x->client->host, x->what);
 	buf_reset(&x->target);
 	buf_str(&x->target, buf_cstr(&next));
 	return buf_check(&x->target, "URL", e);
@@ -373,9 +373,7 @@ add_credentials(struct exchange *x, struct err *e)
 static int
 try_send(struct exchange *x, int64_t delay_ms, struct err *e)
 {
-	struct http_request r = {
-		.insecure = x->client->insecure, .ca_file = x->client->ca_file, .delay_ms = delay_ms
-	};
+	struct http_request r = { .ca_file = x->client->ca_file, .delay_ms = delay_ms };
 	int rc;
 
 	if (x->ops.prepare != NULL) {
@@ -392,6 +390,7 @@ try_send(struct exchange *x, int64_t delay_ms, struct err *e)
 		return rc;
 	if ((rc = strv_check(&x->headers, "headers", e)) < 0 || (rc = strv_check(&x->sent, "headers", e)) < 0)
 		return rc;
+	r.insecure = x->client->insecure && client_is_own_host(x->client, buf_cstr(&x->target));
 	r.method = x->method;
 	r.url = buf_cstr(&x->target);
 	r.headers = strv_argv(&x->sent);

@@ -121,12 +121,11 @@ fetch(struct token *t, int64_t delay_ms, struct err *e)
 {
 	struct client *c = t->client;
 	AUTO_FINI(buf)
-	struct buf url = BUF_INIT(URL_MAX),
-		   header = BUF_INIT(16 * 1024), word = BUF_INIT(URL_MAX);
+	struct buf url = BUF_INIT(URL_MAX), header = BUF_INIT(16 * 1024), word = BUF_INIT(URL_MAX);
 	AUTO_FINI(strv) struct strv headers = STRV_INIT(4);
 	struct http_request r = { .method = "GET",
 		.body_fd = -1,
-		.insecure = c->insecure,
+		.insecure = c->insecure && client_is_own_host(c, c->challenge.realm),
 		.ca_file = c->ca_file,
 		.delay_ms = delay_ms };
 
@@ -141,8 +140,7 @@ fetch(struct token *t, int64_t delay_ms, struct err *e)
 		url_query(&url, "scope", buf_cstr(&word));
 		s += n;
 	}
-	if (c->user != NULL &&
-	    (c->trust_realm || auth_realm_is_trusted(c->host, c->realm_host, c->realm))) {
+	if (c->user != NULL && (c->trust_realm || auth_realm_is_trusted(c->host, c->realm_host, c->realm))) {
 		url_query(&url, "account", c->user);
 		buf_str(&header, "Authorization: ");
 		auth_basic(c->user, c->password, &header);

@@ -135,6 +135,8 @@ prove(const struct pot_login_args *a, const struct img_net *net, const char *hos
 	if ((rc = http_new(&http, &hp, e)) < 0 || (rc = client_new(&client, http, &cp, e)) < 0 ||
 	    (rc = client_hello(client, e)) < 0)
 		return rc;
+	if (!client_asks(client))
+		event_warn(net->events, "registry %s asks for no log-in: the password was not proved", host);
 	snprintf(realm, 256, "%s", client_realm_host(client));
 	return 0;
 }

@@ -563,6 +563,9 @@ def test_login(onode, peer):
     onode("logout", peer.host)
     onode.fails("-q", "pull", name, says="pot login")
     onode.fails("logout", peer.host, says="no credentials")
+    peer.bend = None
+    assert "asks for no log-in" in onode.call("login", "-u", "x", "--password-stdin", peer.host, stdin=b"y").err
+    onode("logout", peer.host)
 
 
 def test_password_is_asked_for(onode, peer):
@@ -659,6 +662,20 @@ def test_tls(onode, authority):
         bad.close()
 
 
+def test_insecure_is_of_one_host_only(onode, authority, scratch):
+    """A registry named as insecure that sends us to another host: that one's certificate is still checked."""
+    registry, elsewhere = Peer(authority.make(own=True)), Peer(authority.make(own=True))
+    image = small()
+    name = registry.put("x", "1", image)
+    elsewhere.blobs.update(image.blobs)
+    registry.bend = lambda h, method, path: "/blobs/" in path and (h.give(
+        307, Location=f"https://localhost:{elsewhere.port}{path}"), True)[1]
+    onode.fails("-q", "pull", "--insecure", registry.host, name, says="not trusted")
+    assert elsewhere.asked() == []
+    registry.close()
+    elsewhere.close()
+
+
 def test_no_plain_http_elsewhere(onode):
     """A host that is not loopback is not spoken to in plain HTTP unless it is named, and that is said."""
     subprocess.run(["ip", "address", "add", "192.0.2.10/32", "dev", "lo"], check=True)
@@ -674,6 +691,11 @@ def test_no_plain_http_elsewhere(onode):
         assert p.asked() == []
         r = onode.call("pull", "--insecure", host, f"{host}/x:1")
         assert r.status == 0 and "not verified" in r.err, r
+        # Nor to where it sends us: that host was not named.
+        p.bend = lambda h, method, path: "/manifests/" in path and (h.give(
+            307, Location=f"http://127.0.0.1:{server.getsockname()[1]}{path}"), True)[1]
+        r = onode.call("-q", "pull", "--insecure", host, f"{host}/x:2")
+        assert r.status == 1 and "redirect to plain http" in r.err, r
     finally:
         p.server.shutdown()
         server.close()
