@@ -101,7 +101,7 @@ layer_record_write(struct img_store *s, const char *hex, const struct layer_reco
 static void
 lock_name(const char *hex, char out[static IMG_FS_LEN + 16])
 {
-	snprintf(out, IMG_FS_LEN + 16, IMG_LAYER_LOCK "%s", hex);
+	snprintf(out, IMG_FS_LEN + 16, IMG_LAYER_LOCK "%.64s", hex);
 }
 
 static int
@@ -120,7 +120,7 @@ lock_once(struct img_store *s, const char *hex, int wait_ms, struct layer_lock *
 			continue;
 		l->store = s;
 		l->fd = take_fd(fd);
-		snprintf(l->hex, sizeof(l->hex), "%s", hex);
+		snprintf(l->hex, sizeof(l->hex), "%.64s", hex);
 		return 0;
 	}
 }

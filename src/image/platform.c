@@ -36,7 +36,7 @@ static const struct {
 static void
 lower(char *out, size_t size, const char *text)
 {
-	snprintf(out, size, "%s", text);
+	snprintf(out, size, "%.*s", (int)size - 1, text);
 	for (; *out != '\0'; out++)
 		if (*out >= 'A' && *out <= 'Z')
 			*out = (char)(*out - 'A' + 'a');
