@@ -96,7 +96,7 @@ struct pot_transfer {
 	char id[POT_DIGEST_LEN];     /* pull: the manifest of this platform */
 	uint64_t bytes;              /* moved */
 	unsigned blobs, moved, mounted;
-	bool changed;    /* pull: the name meant something else before */
+	bool changed;        /* pull: the name meant something else before */
 	char signed_by[256]; /* pull: keys whose signatures counted; "" when none was asked for */
 };
 /*

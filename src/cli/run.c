@@ -53,7 +53,6 @@ pull(const struct run *r, struct err *e)
 {
 	char program[PATH_MAX], verb[] = "pull";
 	AUTO_FINI(strv) struct strv argv = STRV_INIT(64);
-	AUTO_FINI(buf) struct buf err = BUF_INIT(64 * 1024);
 	struct proc_spec spec = PROC_SPEC_INIT;
 	const char *config = args_value(r->a, "config");
 	int rc = host_find_program("pot-image", host_libexec(), program, sizeof(program), e);

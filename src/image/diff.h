@@ -56,6 +56,8 @@ struct diff_args {
 
 void changes_fini(struct changes *);
 int img_changes_find(const struct diff_args *, struct changes *, struct err *) MUST_CHECK;
+/* Inside: the last step of finding. */
+int changes_settle(struct changes *, struct err *) MUST_CHECK;
 /* Is there nothing in the layer? */
 bool img_changes_empty(const struct changes *);
 

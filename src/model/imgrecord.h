@@ -18,8 +18,8 @@
 #define IMG_LOCK ".lock" /* shared: something is made from a layer, or pinned; exclusive: prune decides */
 #define IMG_LAYERS "layers"
 #define IMG_LAYER_LOCK ".lock-" /* layers/.lock-NAME: held while the file system NAME is made, or needed */
-#define IMG_LAYER_TAG "layer" /* the snapshot of an unpacked layer that others are cloned from */
-#define IMG_FS_LEN 65         /* name of a layer's file system: 64 hexadecimal digits */
+#define IMG_LAYER_TAG "layer"   /* the snapshot of an unpacked layer that others are cloned from */
+#define IMG_FS_LEN 65           /* name of a layer's file system: 64 hexadecimal digits */
 
 struct img_ref_record {
 	char manifest[REF_DIGEST_MAX + 1]; /* the image of this platform: what pots are made from */
