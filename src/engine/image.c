@@ -22,6 +22,8 @@
 
 #define READY_MAX (16u * 1024 * 1024)
 #define PASSWD_FILE_MAX (1024 * 1024)
+#define NOTED_MAX 256
+#define NOTED_LEN_MAX 255
 
 /* ---- what a name means ------------------------------------------------------------ */
 
@@ -179,6 +181,7 @@ set_env(struct epot *p, const struct kv *kv, struct err *e)
 	return 0;
 }
 
+/* What is only noted for people, in reasonable amounts: the file of a pot is small. */
 static int
 set_lists(struct epot *p, const struct kv *kv, struct err *e)
 {
@@ -189,11 +192,15 @@ set_lists(struct epot *p, const struct kv *kv, struct err *e)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {
 		const char *value;
-		size_t pos = 0;
+		size_t pos = 0, n = 0;
 
 		rc = kv_set(&p->conf.kv, rows[i].to, NULL, e);
-		while (rc == 0 && (value = kv_next(kv, rows[i].from, &pos)) != NULL)
+		while (rc == 0 && n < NOTED_MAX && (value = kv_next(kv, rows[i].from, &pos)) != NULL) {
+			if (strlen(value) > NOTED_LEN_MAX)
+				continue;
 			rc = kv_add(&p->conf.kv, rows[i].to, value, e);
+			n++;
+		}
 	}
 	return rc;
 }
