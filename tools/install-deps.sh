@@ -15,8 +15,8 @@ build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
 	python3-pip mandoc xz-utils zstd strace iproute2 nftables iptables procps curl bind9-dnsutils
-	docker-registry skopeo umoci podman buildah signify-openbsd"
-bench="hyperfine crun runc podman systemd-container busybox-static strace iproute2 nftables iperf3"
+	docker-registry openssl skopeo umoci podman buildah signify-openbsd"
+bench="wrk nginx-light docker-registry hyperfine crun runc podman systemd-container busybox-static strace iproute2 nftables iperf3"
 
 set_name=${1-build}
 case $set_name in
