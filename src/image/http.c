@@ -1,162 +1,19 @@
 /*
- * HTTP over libcurl's multi interface: its sockets and its timer stand in one
- * poll, which a signal ends at once (base/await.h).  A call owns its easy
- * handle; the connections belong to the engine and are used again.
+ * A call over libcurl: the request as it is given to an easy handle, and what
+ * libcurl calls back while it is under way. A call owns its easy handle; the
+ * connections belong to the engine (http_loop.c) and are used again.
  */
-#include <curl/curl.h>
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/await.h"
 #include "base/text.h"
-#include "image/http.h"
+#include "image/http_impl.h"
 
-#define CONNECTIONS_MAX 8 /* to one host; more calls wait for a free one */
 #define CONNECT_TIMEOUT_S 30L
 #define LOW_SPEED 64L /* bytes a second that count as nothing */
 #define RECEIVE_BUFFER (256L * 1024)
 #define SEND_BUFFER (256L * 1024)
-#define WAIT_MAX_MS 60000
-
-struct http {
-	CURLM *multi;
-	struct pollfd *fds; /* libcurl's sockets */
-	size_t nfds, cap;
-	int64_t timer_at; /* libcurl wants to be called then, -1 never */
-	size_t active;
-	struct http_call *later; /* calls whose time has not come */
-	unsigned stall_s;
-	const volatile bool *cancel;
-};
-
-struct http_call {
-	struct http *http;
-	struct http_sink sink;
-	CURL *easy; /* of the exchange under way or of the last one */
-	struct curl_slist *headers;
-	const char *body;
-	int body_fd;
-	uint64_t body_offset, body_size, body_at;
-	size_t header_bytes;
-	bool running, head_told;
-	int64_t not_before; /* in the list of later ones */
-	struct http_call *next;
-	int rc; /* of a callback of the sink */
-	struct err why;
-	char curl_error[CURL_ERROR_SIZE];
-};
-
-/*
- * libcurl starts threads that resolve names; a signal must not end there, and
- * nothing may interrupt between a look at the flag and the wait.
- */
-static void
-signals_block(sigset_t *before)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
-static void
-signals_restore(const sigset_t *before)
-{
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
-/* ---- libcurl's sockets and timer ---------------------------------------- */
-
-static struct pollfd *
-find_fd(struct http *h, curl_socket_t fd)
-{
-	for (size_t i = 0; i < h->nfds; i++)
-		if (h->fds[i].fd == fd)
-			return &h->fds[i];
-	return NULL;
-}
-
-static struct pollfd *
-add_fd(struct http *h, curl_socket_t fd)
-{
-	if (h->nfds == h->cap) {
-		size_t cap = h->cap == 0 ? 16 : h->cap * 2;
-		struct pollfd *v = realloc(h->fds, cap * sizeof(*v));
-
-		if (v == NULL)
-			return NULL;
-		h->fds = v;
-		h->cap = cap;
-	}
-	h->fds[h->nfds] = (struct pollfd){ .fd = fd };
-	return &h->fds[h->nfds++];
-}
-
-static int
-on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *ignored)
-{
-	struct http *h = arg;
-	struct pollfd *p = find_fd(h, fd);
-
-	if (what == CURL_POLL_REMOVE) {
-		if (p != NULL)
-			*p = h->fds[--h->nfds];
-		return 0;
-	}
-	if (p == NULL && (p = add_fd(h, fd)) == NULL)
-		return -1;
-	p->events =
-	    (short)(((what & CURL_POLL_IN) != 0 ? POLLIN : 0) | ((what & CURL_POLL_OUT) != 0 ? POLLOUT : 0));
-	return 0;
-}
-
-static int
-on_timer(CURLM *multi, long ms, void *arg)
-{
-	struct http *h = arg;
-
-	h->timer_at = ms < 0 ? -1 : text_monotonic_ms() + ms;
-	return 0;
-}
-
-int
-http_new(struct http **out, const struct http_params *p, struct err *e)
-{
-	AUTO(http) struct http *h = calloc(1, sizeof(*h));
-
-	if (h == NULL)
-		return err_nomem(e);
-	h->timer_at = -1;
-	h->stall_s = p->stall_s != 0 ? p->stall_s : HTTP_STALL_DEFAULT;
-	h->cancel = p->cancel;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return err_set(e, E_SYS, "cannot prepare libcurl");
-	h->multi = curl_multi_init();
-	if (h->multi == NULL)
-		return err_nomem(e);
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
-	*out = take_ptr(h);
-	return 0;
-}
-
-void
-http_free(struct http *h)
-{
-	if (h->multi != NULL) {
-		curl_multi_cleanup(h->multi);
-		curl_global_cleanup();
-	}
-	free(h->fds);
-	free(h);
-}
 
 /* ---- what libcurl calls while a call is under way ------------------------ */
 
@@ -172,8 +29,8 @@ sink_failed(struct http_call *c, int rc)
 	return -1;
 }
 
-static int
-tell_head(struct http_call *c)
+int
+http_tell_head(struct http_call *c)
 {
 	int rc;
 
@@ -204,7 +61,7 @@ on_data(char *data, size_t size, size_t n, void *arg)
 	struct http_call *c = arg;
 	int rc;
 
-	if (tell_head(c) != 0)
+	if (http_tell_head(c) != 0)
 		return 0;
 	rc = c->sink.data != NULL ? c->sink.data(c->sink.arg, data, size * n, &c->why) : 0;
 	if (rc < 0) {
@@ -273,8 +130,8 @@ http_call_new(struct http_call **out, struct http *h, const struct http_sink *si
 	return 0;
 }
 
-static void
-later_remove(struct http_call *c)
+void
+http_later_remove(struct http_call *c)
 {
 	for (struct http_call **p = &c->http->later; *p != NULL; p = &(*p)->next)
 		if (*p == c) {
@@ -286,8 +143,8 @@ later_remove(struct http_call *c)
 }
 
 /* Takes it off the wire; its easy handle stays for its answers. */
-static void
-detach(struct http_call *c)
+void
+http_detach(struct http_call *c)
 {
 	if (!c->running)
 		return;
@@ -301,13 +158,13 @@ forget(struct http_call *c)
 {
 	sigset_t before;
 
-	later_remove(c);
-	signals_block(&before);
-	detach(c);
+	http_later_remove(c);
+	http_signals_block(&before);
+	http_detach(c);
 	if (c->easy != NULL)
 		curl_easy_cleanup(c->easy);
 	curl_slist_free_all(c->headers);
-	signals_restore(&before);
+	http_signals_restore(&before);
 	c->easy = NULL;
 	c->headers = NULL;
 }
@@ -399,15 +256,15 @@ prepare(struct http_call *c, const struct http_request *r, struct err *e)
 	return 0;
 }
 
-static int
-attach(struct http_call *c, struct err *e)
+int
+http_attach(struct http_call *c, struct err *e)
 {
 	sigset_t before;
 	CURLMcode rc;
 
-	signals_block(&before);
+	http_signals_block(&before);
 	rc = curl_multi_add_handle(c->http->multi, c->easy);
-	signals_restore(&before);
+	http_signals_restore(&before);
 	if (rc != CURLM_OK)
 		return err_set(e, E_SYS, "cannot start a transfer: %s", curl_multi_strerror(rc));
 	c->running = true;
@@ -429,7 +286,7 @@ http_start(struct http_call *c, const struct http_request *r, struct err *e)
 	if ((rc = prepare(c, r, e)) < 0)
 		return rc;
 	if (r->delay_ms <= 0)
-		return attach(c, e);
+		return http_attach(c, e);
 	c->not_before = text_monotonic_ms() + r->delay_ms;
 	c->next = c->http->later;
 	c->http->later = c;
@@ -463,156 +320,4 @@ uint64_t
 http_sent(const struct http_call *c)
 {
 	return c->body_at;
-}
-
-/* ---- the loop ----------------------------------------------------------- */
-
-/* What libcurl says in our words; the code says whether trying again can help. */
-static int
-wire_error(struct http_call *c, CURLcode code, struct err *e)
-{
-	const char *why = c->curl_error[0] != '\0' ? c->curl_error : curl_easy_strerror(code);
-
-	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(e, E_TIMEOUT, "%s", why);
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-		err_set(e, E_PERM, "the server's certificate is not trusted: %s", why);
-		return err_hint(
-		    e, "install the certificate of its authority, or name the registry with --insecure");
-	case CURLE_SSL_CACERT_BADFILE:
-		return err_set(e, E_NOENT, "%s", why);
-	case CURLE_SSL_CONNECT_ERROR:
-		return err_set(e, E_NOTSUP, "no TLS: %s", why);
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return err_set(e, E_INVAL, "%s", why);
-	case CURLE_OUT_OF_MEMORY:
-		return err_nomem(e);
-	default:
-		return err_set(e, E_SYS, "%s", why);
-	}
-}
-
-static void
-finish(struct http_call *c, CURLcode code)
-{
-	struct err e = ERR_INIT;
-	int rc = 0;
-
-	detach(c);
-	if (c->rc == 0 && code == CURLE_OK)
-		tell_head(c);
-	if (c->rc != 0) {
-		e = c->why;
-		rc = c->rc;
-	} else if (code != CURLE_OK) {
-		rc = wire_error(c, code, &e);
-	}
-	c->sink.done(c->sink.arg, c, rc, &e);
-}
-
-static void
-finish_all(struct http *h)
-{
-	struct http_call *c;
-	CURLMsg *m;
-	int left;
-
-	while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
-		CURLcode code = m->data.result;
-
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
-		finish(c, code);
-	}
-}
-
-/* Starts the calls whose time has come. */
-static void
-start_due(struct http *h)
-{
-	int64_t now = text_monotonic_ms();
-	struct http_call *c, *next;
-	struct err e = ERR_INIT;
-
-	for (c = h->later; c != NULL; c = next) {
-		next = c->next;
-		if (c->not_before > now)
-			continue;
-		later_remove(c);
-		if (attach(c, &e) < 0) {
-			c->sink.done(c->sink.arg, c, -e.code, &e);
-			next = h->later; /* the sink may have changed the list */
-		}
-	}
-}
-
-static int
-time_left(const struct http *h)
-{
-	int64_t now = text_monotonic_ms(), at = now + WAIT_MAX_MS;
-
-	if (h->timer_at >= 0 && h->timer_at < at)
-		at = h->timer_at;
-	for (const struct http_call *c = h->later; c != NULL; c = c->next)
-		if (c->not_before < at)
-			at = c->not_before;
-	return at > now ? (int)(at - now) : 0;
-}
-
-static void
-act(struct http *h, const struct pollfd *fds, size_t n)
-{
-	int running;
-
-	for (size_t i = 0; i < n; i++) {
-		int what = ((fds[i].revents & (POLLIN | POLLHUP)) != 0 ? CURL_CSELECT_IN : 0) |
-		    ((fds[i].revents & POLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
-		    ((fds[i].revents & (POLLERR | POLLNVAL)) != 0 ? CURL_CSELECT_ERR : 0);
-
-		if (what != 0)
-			curl_multi_socket_action(h->multi, fds[i].fd, what, &running);
-	}
-	if (h->timer_at >= 0 && h->timer_at <= text_monotonic_ms()) {
-		h->timer_at = -1;
-		curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	}
-}
-
-int
-http_step(struct http *h, struct pollfd *more, unsigned nmore, struct err *e)
-{
-	AUTO_FREE struct pollfd *fds = NULL;
-	size_t n = h->nfds;
-	sigset_t before;
-	int rc;
-
-	fds = calloc(n + nmore + 1, sizeof(*fds));
-	if (fds == NULL)
-		return err_nomem(e);
-	if (n > 0)
-		memcpy(fds, h->fds, n * sizeof(*fds));
-	if (nmore > 0)
-		memcpy(fds + n, more, nmore * sizeof(*fds));
-	rc = await_fds(fds, (unsigned)n + nmore, time_left(h), h->cancel, e);
-	if (rc < 0)
-		return rc;
-	if (nmore > 0)
-		memcpy(more, fds + n, nmore * sizeof(*fds));
-	signals_block(&before);
-	act(h, fds, n);
-	signals_restore(&before);
-	finish_all(h);
-	start_due(h);
-	return 0;
-}
-
-bool
-http_is_busy(const struct http *h)
-{
-	return h->active > 0 || h->later != NULL;
 }

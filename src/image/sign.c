@@ -315,8 +315,7 @@ sign_push(struct remote *r, struct img_store *store, const struct sign_secret *k
     const struct sign_subject *subject, const char *tag, struct err *e)
 {
 	AUTO_FINI(buf)
-	struct buf empty = BUF_INIT(8),
-		   blob = BUF_INIT(BLOB_MAX), manifest = BUF_INIT(BLOB_MAX);
+	struct buf empty = BUF_INIT(8), blob = BUF_INIT(BLOB_MAX), manifest = BUF_INIT(BLOB_MAX);
 	struct sign_statement s = { .time_ns = text_now_ns() };
 	char scope[CLIENT_SCOPE_MAX], text[DIGEST_TEXT_LEN], time[TEXT_TIME_LEN];
 	bool tracked = false;

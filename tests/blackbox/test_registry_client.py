@@ -147,6 +147,29 @@ def test_we_push_others_read(onode, registry, scratch):
     assert open(f"{scratch}/copy/manifest.json", "rb").read() == image.manifest
 
 
+def test_podman_reads_what_we_push(onode, registry, scratch):
+    """podman pulls what we pushed and finds every file as it was."""
+    source = Peer()
+    pull(onode, source.put("a", "1", small(b"for podman")))
+    source.close()
+    name = f"{registry}/team/podman:1"
+    onode("-q", "push", f"{source.host}/a:1", name)
+    podman = ["podman", "--root", scratch + "/storage", "--runroot", scratch + "/run", "--storage-driver", "vfs"]
+
+    def run(*words):
+        r = subprocess.run([*podman, *words], capture_output=True, timeout=lab.HANG, check=False)
+        assert r.returncode == 0, r
+        return r.stdout
+
+    run("pull", "-q", "--tls-verify=false", name)
+    tree = run("image", "mount", name).decode().strip()
+    found = {os.path.relpath(os.path.join(d, f), tree): open(os.path.join(d, f), "rb").read()
+             for d, _, files in os.walk(tree) for f in files}
+    run("image", "unmount", name)
+    run("rmi", "-af")
+    assert found == {"bin/one": b"for podman", "bin/two": b"two", "etc/x": b"x"}
+
+
 def test_second_push_sends_nothing(onode, registry):
     """A second push sends no blob, and one to another repository mounts what the first one has."""
     p = Peer()
@@ -727,6 +750,36 @@ def test_broken_upload_goes_on(onode, peer):
     onode("-q", "push", f"{peer.host}/a:1", f"{peer.host}/b:1")
     assert peer.blobs[sha(image.layers[0])] == image.layers[0] and len(broken) == 2
     assert not broken[1].startswith("0-")
+
+
+def test_interrupted_push(onode, peer):
+    """Ctrl-C ends a push at once; the tag means nothing yet, and the next push sends only what is missing."""
+    image = large()
+    pull(onode, peer.put("a", "1", image))
+    peer.blobs.clear()
+    held = []
+
+    def bend(h, method, path):
+        if method != "PUT" or sha(image.layers[0]).replace(":", "%3A") not in path:
+            return False
+        if held:
+            return False
+        held.append(1)
+        with contextlib.suppress(OSError):
+            while h.connection.recv(65536):
+                pass
+        h.close_connection = True
+        return True
+
+    peer.bend = bend
+    process = onode.start("-q", "push", f"{peer.host}/a:1", f"{peer.host}/b:1")
+    lab.wait_until(lambda: held and sha(image.layers[1]) in peer.blobs, "one layer there, the other on its way")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=lab.HANG)
+    assert process.returncode == 1 and b"interrupted" in err and out == b"", (out, err)
+    assert ("b", "1") not in peer.manifests
+    done = onode("-q", "--format", "json", "push", f"{peer.host}/a:1", f"{peer.host}/b:1").json()
+    assert done["moved"] <= 2 and peer.blobs[sha(image.layers[0])] == image.layers[0], done
 
 
 def test_push_of_a_lying_registry(onode, peer):
