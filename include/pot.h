@@ -435,10 +435,9 @@ int pot_set_ports(struct pot_ctx *, const char *name, enum pot_change, char *con
 /*
  * Changes limits: of a running pot at once, and for its next starts. All or none. E_LIMIT when it uses more
  * now or the host has less, E_NOTSUP when the host cannot limit it; the message tells what would do.
+ * Here net-in and net-out are limits like the others: bits per second to and from the pot, "10m".
  */
 int pot_update(struct pot_ctx *, const char *name, const struct pot_limit *limits, size_t n, struct err *);
-/* Bits per second to and from the pot; 0: no limit. */
-int pot_set_rates(struct pot_ctx *, const char *name, uint64_t in, uint64_t out, struct err *);
 /* point: "prestart", "poststart", "prestop", "poststop"; file NULL removes. Copied. */
 int pot_set_hook(struct pot_ctx *, const char *name, const char *point, const char *file, struct err *);
 int pot_set_attribute(struct pot_ctx *, const char *name, const char *attr, const char *value, struct err *);

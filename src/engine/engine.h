@@ -119,7 +119,6 @@ int eng_mount_out(struct eng *, const char *name, const char *target, struct err
 /* limit.c */
 int eng_update(struct eng *, const char *name, const struct pot_limit *, size_t n, struct err *) MUST_CHECK;
 
-int eng_set_rates(struct eng *, const char *name, uint64_t in, uint64_t out, struct err *) MUST_CHECK;
 
 /* publish.c */
 int eng_set_ports(struct eng *, const char *name, enum pot_change, char *const *, struct err *) MUST_CHECK;

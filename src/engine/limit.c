@@ -153,6 +153,20 @@ change(struct limits *l, const struct pot_limit *v, size_t n, struct err *e)
 	return rc == 0 ? check_host(l, e) : rc;
 }
 
+/* The same with the rates of the network, which a new pot gets with its network. */
+static int
+change_all(struct epot_limits *l, const struct pot_limit *v, size_t n, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		rc = epot_rates_set(&l->rates, v[i].name, v[i].value, e);
+		if (rc == 0)
+			rc = limits_set(&l->set, v[i].name, v[i].value, e);
+	}
+	return rc < 0 ? rc : check_host(&l->set, e);
+}
+
 int
 epot_quota(struct epot *p, uint64_t bytes, struct err *e)
 {
@@ -282,6 +296,25 @@ change_quota(struct epot *p, const struct epot_limits *have, const struct epot_l
 	return rc;
 }
 
+static int
+change_rates(struct epot *p, const struct epot_limits *have, const struct epot_limits *want, struct err *e)
+{
+	int rc = epot_rates_equal(&have->rates, &want->rates) ? 0 : epot_rates_apply(p, &want->rates, e);
+
+	fault_point("update.rates");
+	return rc;
+}
+
+/* What apply() has done, and all behind it. */
+static void
+go_back(struct epot *p, struct epot_limits *have, struct epot_limits *want)
+{
+	(void)!change_rates(p, want, have, NULL);
+	(void)!iso_limits_apply(p->state.rec.cgroup, &want->iso, &have->iso, NULL);
+	epot_cpus_put(p, have->cpus);
+	(void)!change_quota(p, want, have, NULL);
+}
+
 /* Of a running pot: kernel first, then pot.conf; back again when that cannot be written. */
 static int
 change_running(struct epot *p, struct epot_limits *have, struct epot_limits *want, struct err *e)
@@ -300,11 +333,8 @@ change_running(struct epot *p, struct epot_limits *have, struct epot_limits *wan
 	rc = change_quota(p, have, want, e);
 	if (rc == 0 && (rc = apply(p, have, want, e)) < 0)
 		(void)!change_quota(p, want, have, NULL);
-	if (rc == 0 && (rc = epot_save_conf(p, e)) < 0) {
-		(void)!change_quota(p, want, have, NULL);
-		(void)!iso_limits_apply(p->state.rec.cgroup, &want->iso, &have->iso, NULL);
-		epot_cpus_put(p, have->cpus);
-	}
+	else if (rc == 0 && ((rc = change_rates(p, have, want, e)) < 0 || (rc = epot_save_conf(p, e)) < 0))
+		go_back(p, have, want);
 	fault_point("update.saved");
 	return end_journal(p, rc, e);
 }
@@ -341,13 +371,17 @@ change_pot(struct epot *p, const struct pot_limit *v, size_t n, struct epot_limi
 {
 	int rc = limits_read(&p->conf, &have->set, e);
 
+	epot_rates_get(p, &have->rates);
 	want->set = have->set;
+	want->rates = have->rates;
 	if (rc == 0)
-		rc = change(&want->set, v, n, e);
+		rc = change_all(want, v, n, e);
 	if (rc == 0)
 		rc = epot_limits_ready(p, want, e);
 	if (rc == 0)
 		rc = limits_write(&p->conf, &want->set, e);
+	if (rc == 0)
+		rc = epot_rates_store(p, &want->rates, e);
 	if (rc < 0)
 		return rc;
 	return is_up(p) ? change_running(p, have, want, e) : change_stopped(p, have, want, e);
@@ -372,7 +406,7 @@ int
 epot_finish_limits(struct epot *p, struct err *e)
 {
 	AUTO_FREE struct epot_limits *l = calloc(1, sizeof(*l));
-	struct err own = ERR_INIT;
+	struct err own = ERR_INIT, unlimited = ERR_INIT;
 	char cpus[CPUS_TEXT];
 	int rc = l == NULL ? err_nomem(e) : epot_load_conf(p, e);
 
@@ -394,6 +428,9 @@ epot_finish_limits(struct epot *p, struct err *e)
 		if (rc == 0)
 			rc = iso_limits_apply(p->state.rec.cgroup, &l->iso, &l->iso, &own);
 	}
+	epot_rates_get(p, &l->rates);
+	if (epot_rates_apply(p, &l->rates, &unlimited) < 0)
+		event_warn(&p->eng->events, "pot %s: %s", p->name, unlimited.msg);
 	/* It may end right now. The pot is as good as one whose limits nobody has touched. */
 	if (own.code != 0)
 		event_warn(&p->eng->events, "pot %s: %s", p->name, own.msg);

@@ -11,9 +11,16 @@
 #define CPUS_MAX 4096 /* highest number of a CPU that pots are given, and one */
 #define CPUS_TEXT 512
 
+/* Bits per second to and from a pot; 0: no limit. */
+enum { RATES_IN, RATES_OUT, RATES_WAYS };
+struct epot_rates {
+	uint64_t bps[RATES_WAYS];
+};
+
 /* iso points into the rest: not to be copied. */
 struct epot_limits {
 	struct limits set;
+	struct epot_rates rates; /* only of a change */
 	struct iso_limits iso;
 	struct iso_io_limit io[LIMITS_IO_MAX];
 	char cpus[CPUS_TEXT]; /* the list that it was given; "" until epot_cpus_take */
@@ -33,6 +40,16 @@ size_t epot_rlimits(const struct limits *, struct iso_rlimit out[static LIMITS_N
 int epot_limits_create(struct epot *, const struct pot_limit *, size_t n, struct err *) MUST_CHECK;
 /* The quota of its storage, when there is to be one. */
 int epot_quota(struct epot *, uint64_t bytes, struct err *) MUST_CHECK;
+
+/* rates.c: what pot.conf says of the rates of its network. */
+void epot_rates_get(const struct epot *, struct epot_rates *);
+/* "net-in", "net-out": 1; 0 another name. Text as for limits_set. */
+int epot_rates_set(struct epot_rates *, const char *name, const char *text, struct err *) MUST_CHECK;
+bool epot_rates_equal(const struct epot_rates *, const struct epot_rates *);
+/* Into pot.conf (not yet saved). E_INVAL for a pot that is on no bridge. */
+int epot_rates_store(struct epot *, const struct epot_rates *, struct err *) MUST_CHECK;
+/* To the links of a running pot. After a failure some may be changed: apply what was. */
+int epot_rates_apply(struct epot *, const struct epot_rates *, struct err *) MUST_CHECK;
 
 /* What the run used up for want of memory, into the record: before its groups go. */
 void epot_note_oom(struct epot *);

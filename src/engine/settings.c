@@ -126,28 +126,6 @@ epot_attr(const struct epot *p, const struct attr *a)
 	return potconf_attr(&p->conf, a->name);
 }
 
-int
-eng_set_rates(struct eng *g, const char *name, uint64_t in, uint64_t out, struct err *e)
-{
-	AUTO_FINI(epot) struct epot p = EPOT_INIT;
-	const struct {
-		const char *key;
-		uint64_t bps;
-	} rows[] = { { PC_NETIN, in }, { PC_NETOUT, out } };
-	int rc = begin(&p, g, name, e);
-
-	if (rc == 0 && (in != 0 || out != 0) &&
-	    !network_is_bridged(potconf_get(&p.conf, PC_NETWORK, "inherit")))
-		rc = err_set(e, E_INVAL, "pot %s is on no bridge: its rates cannot be limited", name);
-	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {
-		char text[24];
-
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)rows[i].bps);
-		rc = potconf_set(&p.conf, rows[i].key, rows[i].bps == 0 ? NULL : text, e);
-	}
-	return rc == 0 ? epot_save_conf(&p, e) : rc;
-}
-
 static bool
 takes_mounts(const struct epot *p)
 {

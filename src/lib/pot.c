@@ -562,18 +562,6 @@ pot_update(struct pot_ctx *c, const char *name, const struct pot_limit *v, size_
 }
 
 int
-pot_set_rates(struct pot_ctx *c, const char *name, uint64_t in, uint64_t out, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0 && in != 0)
-		rc = check_rate(in, e);
-	if (rc == 0 && out != 0)
-		rc = check_rate(out, e);
-	return rc < 0 ? rc : eng_set_rates(c->eng, name, in, out, e);
-}
-
-int
 pot_set_hook(struct pot_ctx *c, const char *name, const char *point, const char *file, struct err *e)
 {
 	int rc = check(c, name, e);

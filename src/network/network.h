@@ -132,6 +132,12 @@ int net_up(struct net *, const struct net_spec *, int32_t pid, struct err *) MUS
 /* Takes away what net_up made for this pot; may be repeated; works after any crash from id and leases alone.
    Deletions that take the kernel long are not waited for. */
 int net_down(struct net *, const struct net_spec *, struct err *) MUST_CHECK;
+/*
+ * Gives the links of a running pot the rates of the specification; 0 takes a limit away. pid: any process of the
+ * pot; E_STATE when it has ended. After a failure some may be changed: call again with what was. Types without
+ * links have no rates: nothing is done.
+ */
+int net_rates(struct net *, const struct net_spec *, int32_t pid, struct err *) MUST_CHECK;
 /* Text of a resolv.conf for a pot on its bridge, "" for one that shares the host's network: a host resolver on
    127.0.0.x is reached through the gateway address. */
 int net_resolv(

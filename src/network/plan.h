@@ -60,8 +60,7 @@ struct net_plan_link {
 	struct ip_prefix addrs[NET_LINK_ADDRS];
 	size_t nroutes;
 	struct net_route routes[2];
-	struct net_rate in,
-	    out; /* in: to the pot (queue of the host end); out: from it (police on its ingress) */
+	struct net_rate in, out; /* in: to the pot (queue of the host end); out: from it (queue of the inner end) */
 };
 
 struct net_plan {

@@ -399,3 +399,34 @@ def network(node):
                 if found:
                     elements[part[kind]["table"] + " " + part[kind]["name"]] = found
     return {"links": links, "records": records, "elements": elements}
+
+
+def rates(pid):
+    """What the kernel limits the links of a pot to, in bits per second: to it and from it; None: nothing.
+
+    All links of a pot have the same.
+    """
+    found = []
+    inner = json.loads(inside(pid, "ip", "-j", "link"))
+    mine = {link["ifindex"] for link in inner if link["ifname"] != "lo"}
+    outer = [link["ifname"] for link in command_json("ip", "-j", "link") if link.get("link_index") in mine
+             and link["ifname"].startswith("pv") and link["ifindex"] in {i.get("link_index") for i in inner}]
+    assert len(outer) == len(mine), (outer, inner)
+    for text, names in ((run_text("tc", "-j", "qdisc"), outer),
+                        (inside(pid, "tc", "-j", "qdisc"), [i["ifname"] for i in inner if i["ifname"] != "lo"])):
+        each = {name: None for name in names}
+        for queue in json.loads(text or "[]"):
+            if queue["kind"] == "tbf" and queue["dev"] in each:
+                each[queue["dev"]] = 8 * queue["options"]["rate"]
+        assert len(set(each.values())) == 1, each
+        found.append(next(iter(each.values())))
+    return tuple(found)
+
+
+def run_text(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def inside(pid, *argv):
+    """What a program of the host prints in the network namespace of a process."""
+    return run_text("nsenter", "-t", str(pid), "-n", *argv)

@@ -29,6 +29,7 @@ def seen(node):
             "network": info["network"], "bridges": info["bridges"], "addresses": len(info["addresses"]),
             "published": [(p["protocol"], p["pot_port"]) for p in info["published"]], "mounts": info["mounts"], "attributes": info["attributes"],
             "snapshots": len(info["snapshots"]), "limits": {**info["limits"], "cpu_list": None},
+            "rates": (info["net_in"], info["net_out"]),
         }
         if pots[name]["running"] and not pots[name]["paused"]:
             pots[name]["files"] = node.sh(name, "cat /mark /mnt/in/mark 2>/dev/null; true")
@@ -102,6 +103,7 @@ def with_hooks(node):
     os.unlink(hook)
 
 
+RATES = ("--net-in", "8m", "--net-out", "16m")
 NETWORK = ("-S", "dual", "-B", "public", "-B", "back", "--publish", "18080:80", "--publish", ":53/udp")
 
 
@@ -118,6 +120,11 @@ def made_on_bridges(node):
 def running_on_bridges(node):
     made_on_bridges(node)
     node("start", "a")
+
+
+def limited_on_bridges(node):
+    bridge(node)
+    node.run("a", "sleep 100000", *NETWORK, *RATES, "-M", "64m")
 
 
 def snapshot_on_bridges(node):
@@ -147,6 +154,8 @@ def check_network(node):
     up = {name: info for name, info in pots.items() if info["pid"] is not None and info["bridges"]}
     lab.wait_until(lambda: len(lab.network(node)["links"]) == sum(len(i["bridges"]) for i in up.values()),
                    "the end of links")
+    for info in up.values():
+        assert lab.rates(info["pid"]) == (info["net_in"], info["net_out"])
     found = lab.network(node)
     leases = sorted(f"net/leases/{a['bridge']}/{a['address']}" for i in pots.values() if i["bridges"]
                     for a in i["addresses"])
@@ -240,6 +249,8 @@ BRIDGED = {
     "destroy": (snapshot_on_bridges, lambda node: ["destroy", "a"]),
     "destroy-running": (running_on_bridges, lambda node: ["destroy", "-F", "a"]),
     "export-ports": (made_on_bridges, lambda node: ["export-ports", "-p", "a", "-e", "81:18081", "-e", "82"]),
+    "update": (running_on_bridges, lambda node: ["update", "a", "-M", "64m", *RATES]),
+    "update-back": (limited_on_bridges, lambda node: ["update", "a", "-M", "0", "--net-in", "0", "--net-out", "4m"]),
     "export-ports-running": (running_on_bridges, lambda node: ["export-ports", "-p", "a", "-e", "81:18081"]),
 }
 # A verb of several: each of its parts may have happened.

@@ -483,6 +483,33 @@ def test_rates(onode, lan):
             assert (size - 400000) * 8 / seconds < limit, f"{size * 8 / seconds} bits per second"
 
 
+def test_rates_live(onode, lan):
+    """update gives a running pot other rates at once, with its other limits or not at all; the next run has them too."""
+    up(onode, "a", "--net-in", "16m")
+    pid = onode.info("a")["pid"]
+    assert lab.rates(pid) == (16000000, None)
+    onode("update", "a", "--net-out", "8m", "--net-in", "32m", "-M", "64m")
+    assert lab.rates(pid) == (32000000, 8000000)
+    assert onode.info("a")["limits"]["memory"] == 64 << 20
+    # One that cannot be leaves all as it was, whichever is told first.
+    for options in (("--net-in", "1m", "-M", "1k"), ("-M", "1g", "--net-in", "fast"), ("-M", "128m", "--net-out", "1")):
+        onode.fails("update", "a", *options)
+        assert lab.rates(pid) == (32000000, 8000000)
+        info = onode.info("a")
+        assert (info["net_in"], info["net_out"], info["limits"]["memory"]) == (32000000, 8000000, 64 << 20)
+    onode("pause", "a")
+    onode("update", "a", "--net-in", "0")
+    onode("unpause", "a")
+    assert lab.rates(pid) == (None, 8000000)
+    onode("restart", "-t", "0", "a")
+    assert lab.rates(onode.info("a")["pid"]) == (None, 8000000)
+    onode("update", "a", "--net-out", "default")
+    assert lab.rates(onode.info("a")["pid"]) == (None, None)
+    onode.run("b", "sleep 100000", "-N", "none")
+    onode.fails("update", "b", "--net-in", "1m", "-M", "64m", says="on no bridge")
+    assert onode.info("b")["limits"]["memory"] is None
+
+
 def test_flushed_rules(onode, lan):
     """Rules that somebody flushed are back for all pots after the next start, or after doctor."""
     pid, _ = up(onode, "a", "-S", "dual", "--publish", "18080:80")

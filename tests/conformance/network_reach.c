@@ -340,6 +340,70 @@ rates(struct lab *t)
 	return true;
 }
 
+/* Of the links of a pot: "" none. */
+static void
+read_rates(struct lab *t, unsigned i, char in[static 256], char out[static 256])
+{
+	lab_read(0, in, "tc qdisc show | grep tbf");
+	lab_read(t->pots[i].pid, out, "tc qdisc show | grep tbf");
+}
+
+/* Whoever else has the number of the process now keeps what he has, and so has the host. */
+static bool
+rates_of_nobody(struct lab *t)
+{
+	struct net_spec *s = &t->pots[0].spec;
+	pid_t other = lab_namespace();
+
+	s->in_bps = s->out_bps = 8000000;
+	REFUSED(E_STATE, net_rates(t->n, s, t->pots[1].pid, &t->e));
+	REFUSED(E_STATE, net_rates(t->n, s, getpid(), &t->e));
+	REFUSED(E_STATE, net_rates(t->n, s, other, &t->e));
+	lab_kill(&other);
+	REFUSED(E_STATE, net_rates(t->n, s, 0x7fffffff, &t->e));
+	OK(lab_sh(0, "! tc qdisc show | grep tbf"));
+	OK(lab_sh(t->pots[1].pid, "! tc qdisc show | grep tbf"));
+	return true;
+}
+
+/* They change while the pot runs: given, again, others, one of them none, both none. */
+static bool
+rates_live(struct lab *t)
+{
+	static const struct {
+		uint64_t in, out;
+		const char *says[2]; /* NULL: no limit */
+	} steps[] = {
+		{ 8000000, UINT64_C(40000000000), { "rate 8Mbit", "rate 40Gbit" } },
+		{ 8000000, UINT64_C(40000000000), { "rate 8Mbit", "rate 40Gbit" } },
+		{ UINT64_C(40000000000), 16000000, { "rate 40Gbit", "rate 16Mbit" } },
+		{ 0, 16000000, { NULL, "rate 16Mbit" } },
+		{ 8000000, 0, { "rate 8Mbit", NULL } },
+		{ 0, 0, { NULL, NULL } },
+		{ 0, 0, { NULL, NULL } },
+	};
+	struct net_spec *s = &t->pots[0].spec;
+	char line[2][256], addr[IP_TEXT], gw[IP_TEXT];
+
+	OK(lab_pot(t, 0, "public", STACK_DUAL) && lab_pot(t, 1, "public", STACK_DUAL));
+	OK(lab_up(t, 0, 80) && lab_up(t, 1, 0));
+	lab_addr(t, 0, 4, addr);
+	gateway(t, "public", 4, gw);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		s->in_bps = steps[i].in;
+		s->out_bps = steps[i].out;
+		DO(net_rates(t->n, s, t->pots[0].pid, &t->e));
+		read_rates(t, 0, line[0], line[1]);
+		for (int k = 0; k < 2; k++) {
+			const char *want = steps[i].says[k];
+
+			OK(want == NULL ? line[k][0] == '\0' : strstr(line[k], want) != NULL);
+		}
+		SEES(gw, 0, PORT_TCP, addr, 80);
+	}
+	return rates_of_nobody(t);
+}
+
 const struct lab_case network_reach[] = {
 	{ "public bridge, IPv4: every direction", public4 },
 	{ "public bridge, IPv6: every direction", public6 },
@@ -354,5 +418,6 @@ const struct lab_case network_reach[] = {
 	{ "aliases on the host's interfaces", alias },
 	{ "a resolver that only the host reaches", resolver },
 	{ "rate limits", rates },
+	{ "rate limits that change", rates_live },
 	{ NULL, NULL },
 };

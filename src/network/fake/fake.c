@@ -48,9 +48,28 @@ net_up(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
 }
 
 int
+net_rates(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
+{
+	AUTO(fd) int dir = -1;
+	char name[24], text[64];
+
+	(void)pid;
+	if (s->type != NET_BRIDGE)
+		return 0;
+	dir = place(n, e);
+	if (dir < 0)
+		return dir;
+	snprintf(name, sizeof(name), "%s.rates", s->id);
+	snprintf(text, sizeof(text), "%llu %llu\n", (unsigned long long)s->in_bps,
+	    (unsigned long long)s->out_bps);
+	return file_write_atomic(dir, name, 0600, text, strlen(text), e);
+}
+
+int
 net_down(struct net *n, const struct net_spec *s, struct err *e)
 {
 	AUTO(fd) int dir = -1;
+	char rates[24];
 	int rc;
 
 	if (s->type == NET_INHERIT || s->type == NET_NONE)
@@ -59,6 +78,8 @@ net_down(struct net *n, const struct net_spec *s, struct err *e)
 	dir = place(n, e);
 	if (rc < 0 || dir < 0)
 		return rc < 0 ? rc : dir;
+	snprintf(rates, sizeof(rates), "%s.rates", s->id);
+	(void)!unlinkat(dir, rates, 0);
 	return unlinkat(dir, s->id, 0) == 0 || errno == ENOENT ? 0 : err_sys(e, "the fake network");
 }
 

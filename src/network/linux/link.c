@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -126,6 +127,29 @@ link_peer_lives(struct nl_sock *s, const struct link_info *l, struct err *e)
 	nl_put_u32(&b, IFLA_TARGET_NETNSID, (uint32_t)l->nsid);
 	rc = nl_talk(s, &b, NULL, NULL, &failed, e);
 	return rc < 0 ? rc : failed == 0;
+}
+
+static int
+got_nsid(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	const struct nlattr *id = nl_find_msg(h, NLMSG_ALIGN(sizeof(struct rtgenmsg)), NETNSA_NSID);
+
+	(void)e;
+	if (h->nlmsg_type == RTM_NEWNSID && id != NULL)
+		*(int *)arg = (int)nl_u32(id);
+	return 0;
+}
+
+int
+link_nsid(struct nl_sock *s, int ns_fd, int *nsid, struct err *e)
+{
+	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
+	struct rtgenmsg h = { .rtgen_family = AF_UNSPEC };
+
+	*nsid = -1;
+	nl_begin(&b, RTM_GETNSID, 0, &h, sizeof(h), "cannot find a network namespace", 0);
+	nl_put_u32(&b, NETNSA_FD, (uint32_t)ns_fd);
+	return nl_talk(s, &b, got_nsid, nsid, NULL, e);
 }
 
 /* ---- bridges ------------------------------------------------------------------- */

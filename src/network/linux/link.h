@@ -59,6 +59,8 @@ int link_delete(struct nl_sock *, const char *name, struct err *) MUST_CHECK;
 int link_delete_group(struct nl_sock *, uint32_t group, struct err *) MUST_CHECK;
 /* Does the namespace of the other end live? False: the kernel is about to remove this link by itself. */
 int link_peer_lives(struct nl_sock *, const struct link_info *, struct err *) MUST_CHECK; /* 1, 0 */
+/* How this side calls a network namespace, as in link_info; -1: it has no name for it. */
+int link_nsid(struct nl_sock *, int ns_fd, int *nsid, struct err *) MUST_CHECK;
 typedef int link_fn(void *arg, const char *name, const char *kind, const struct link_info *);
 int link_each(struct nl_sock *, link_fn *, void *arg, struct err *) MUST_CHECK;
 
