@@ -590,9 +590,9 @@ def test_run_with_input_and_terminal(onode):
     terminal.expect("# ")
     terminal.type("stty size; echo end$?\n")
     assert "33 77" in terminal.expect("end0")
-    terminal.type("sleep 1000\n")
-    terminal.expect("sleep 1000")
-    lab.wait_until(lambda: any("sleep 1000" in lab.command_line(int(p)) for p in os.listdir("/proc") if p.isdigit()),
+    terminal.type("sleep 1234.5\n")
+    # Its command line is that of sleep only after the shell has put it in front.
+    lab.wait_until(lambda: any(lab.command_line(int(p)) == "sleep 1234.5" for p in os.listdir("/proc") if p.isdigit()),
                    "the start of sleep")
     terminal.type("\x03")
     terminal.expect("# ")
