@@ -107,12 +107,19 @@ own_url(const struct req *r, struct buf *out, bool with_scheme)
 static void
 scope_text(const struct req *r, unsigned right, struct buf *out)
 {
+	const char *from = query_get(&r->query, "from");
+
 	if (!r->path.repo_valid)
 		return;
-	buf_fmt(out, ",scope=\"repository:%s:%s\"", r->path.repo,
+	buf_fmt(out, ",scope=\"repository:%s:%s", r->path.repo,
 	    right == RIGHT_DELETE     ? "delete"
 		: right == RIGHT_PUSH ? "pull,push"
 				      : "pull");
+	/* What a mount needs beside it. */
+	if (r->path.kind == PATH_UPLOADS && query_get(&r->query, "mount") != NULL && from != NULL &&
+	    repo_name_is_valid(from))
+		buf_fmt(out, " repository:%s:pull", from);
+	buf_str(out, "\"");
 }
 
 /* 401 with where to get a token; 403 for who has shown one or a password and still may not. */
@@ -151,6 +158,18 @@ access_refuse(struct req *r, unsigned right)
 		return reply_error(
 		    r, 403, "DENIED", "user %s may not do this with %s", a->token.user, r->path.repo);
 	return challenge(r, right, "authentication is required");
+}
+
+bool
+access_lacks_scope(const struct req *r, const char *repo, unsigned right)
+{
+	const struct access *a = r->access;
+	struct access as_user = { .who = WHO_USER };
+
+	if (a == NULL || a->who != WHO_TOKEN || a->token.user[0] == '\0' || access_allows(r, repo, right))
+		return false;
+	as_user.token = a->token;
+	return (rights_of(r->app, &as_user, repo) & right) == right;
 }
 
 static enum http_next

@@ -335,7 +335,7 @@ can_mount(struct req *r, const struct digest *d, const char *from)
 enum http_next
 upload_post(struct req *r)
 {
-	const char *mount = query_get(&r->query, "mount");
+	const char *mount = query_get(&r->query, "mount"), *from = query_get(&r->query, "from");
 	struct req_change *c;
 	struct digest d;
 
@@ -343,7 +343,9 @@ upload_post(struct req *r)
 		return begin_session(r);
 	if (digest_parse(mount, &d, NULL) < 0)
 		return reply_error(r, 400, "DIGEST_INVALID", "'%.160s' is not a valid digest", mount);
-	if (!can_mount(r, &d, query_get(&r->query, "from")))
+	if (from != NULL && repo_name_is_valid(from) && access_lacks_scope(r, from, RIGHT_PULL))
+		return access_refuse(r, RIGHT_PUSH);
+	if (!can_mount(r, &d, from))
 		return begin_session(r);
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)

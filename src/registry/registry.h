@@ -65,6 +65,8 @@ void json_quote(struct buf *, const char *);
 struct access; /* of a request that was let in */
 /* Decides what route needs; next() goes on when it is granted. */
 enum http_next access_check(struct req *, unsigned right, enum http_next (*next)(struct req *));
+/* Has the user this right there, but not the token? Then a challenge gets the client another one. */
+bool access_lacks_scope(const struct req *, const char *repo, unsigned right);
 /* 401 or 403 for the repository of the path. */
 enum http_next access_refuse(struct req *, unsigned right);
 /* May who asks also do this with another repository? */

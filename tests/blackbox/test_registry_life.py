@@ -114,8 +114,12 @@ def test_mount_needs_the_right_to_pull(guarded):
         t = bearer(token(reg, ["repository:team/a:pull,push", "repository:private/a:pull"], BOB))
         assert reg("POST", "/v2/team/a/blobs/uploads/?" + query, b"", t).status == 202
     assert reg("GET", f"/v2/team/a/blobs/{digest}", headers=BOB).status == 404
+    # Who may, but has a token without it, is told what to ask for.
     t = bearer(token(reg, ["repository:team/a:push"], ALICE))
-    assert reg("POST", f"/v2/team/a/blobs/uploads/?mount={digest}&from=private/a", b"", t).status == 202
+    assert reg("POST", f"/v2/team/a/blobs/uploads/?mount={digest}", b"", t).status == 202
+    a = reg("POST", f"/v2/team/a/blobs/uploads/?mount={digest}&from=private/a", b"", t)
+    assert a.status == 401
+    assert a.headers["WWW-Authenticate"].endswith('scope="repository:team/a:pull,push repository:private/a:pull"')
     t = bearer(token(reg, ["repository:team/a:push", "repository:private/a:pull"], ALICE))
     assert reg("POST", f"/v2/team/a/blobs/uploads/?mount={digest}&from=private/a", b"", t).status == 201
 
