@@ -63,7 +63,8 @@ read_value(const char *s, char *out, size_t size)
 	return s + 1;
 }
 
-static void
+/* False: the value is longer than any real one; cut off it would mean something else. */
+static bool
 keep(struct auth_challenge *c, const char *key, const char *value)
 {
 	const struct {
@@ -77,9 +78,16 @@ keep(struct auth_challenge *c, const char *key, const char *value)
 		{ "error", c->error, sizeof(c->error) },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (strcasecmp(key, rows[i].key) == 0)
-			snprintf(rows[i].out, rows[i].size, "%s", value);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t n = strlen(value);
+
+		if (strcasecmp(key, rows[i].key) != 0)
+			continue;
+		if (n >= rows[i].size)
+			return false;
+		memcpy(rows[i].out, value, n + 1);
+	}
+	return true;
 }
 
 /* key=value pairs until the next challenge or the end; NULL when they cannot be read. */
@@ -97,9 +105,8 @@ read_params(const char *s, struct auth_challenge *c)
 		if (n == 0 || *p != '=')
 			return s; /* the end, or the name of the next scheme */
 		s = read_value(skip_blanks(p + 1), value, sizeof(value));
-		if (s == NULL)
+		if (s == NULL || !keep(c, key, value))
 			return NULL;
-		keep(c, key, value);
 		s = skip_blanks(s);
 		if (*s != ',' && *s != '\0')
 			return NULL;
