@@ -257,6 +257,19 @@ signals(char **argv)
 	return 0;
 }
 
+/* deaf: ignores every signal that can be, "ready", and waits. */
+static int
+deaf(char **argv)
+{
+	/* The kernel's struct: libc keeps two numbers to itself. */
+	const unsigned long ignored[4] = { (unsigned long)SIG_IGN };
+
+	for (int i = 1; i <= 64; i++)
+		syscall(SYS_rt_sigaction, i, ignored, NULL, 8);
+	say("ready");
+	return pause();
+}
+
 /* ids: "UID EUID SUID GID EGID SGID NO_NEW_PRIVS". */
 static int
 ids(char **argv)
@@ -327,6 +340,7 @@ main(int argc, char **argv)
 		{ "bomb", 0, bomb },
 		{ "flood", 1, flood },
 		{ "signals", 0, signals },
+		{ "deaf", 0, deaf },
 		{ "ids", 0, ids },
 		{ "old-kernel", 2, old_kernel },
 	};
