@@ -185,7 +185,7 @@ main(int argc, char **argv)
 		die("init", &e);
 	for (unsigned i = 0; i < living; i++) {
 		prepare(n, &beside[i], i + 10);
-		if (net_up(n, &beside[i].spec, beside[i].pid, &e) < 0)
+		if (net_up(n, &beside[i].spec, beside[i].pid, NULL, &e) < 0)
 			die("net_up", &e);
 	}
 	net_close(n);
@@ -196,7 +196,7 @@ main(int argc, char **argv)
 			TIMED(OPEN, net_open(&n, &par, &e));
 			prepare(n, &p, (unsigned)(living + 100 + 2 * r + (unsigned)whole));
 			if (whole || r == 0)
-				TIMED(UP, net_up(n, &p.spec, p.pid, &e));
+				TIMED(UP, net_up(n, &p.spec, p.pid, NULL, &e));
 			else
 				parts(n, &p);
 			finish(n, &p);

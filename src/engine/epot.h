@@ -114,7 +114,8 @@ int epot_net_get(struct epot *, struct epot_net *, bool running, struct err *) M
 int epot_net_start(struct epot *, const struct net_spec **, struct err *) MUST_CHECK;
 /* Into a new pot's pot.conf what was asked for, and what of it was then given. */
 int epot_net_create(struct epot *, const struct pot_create_args *, struct err *) MUST_CHECK;
-int epot_net_up(struct epot *, struct err *) MUST_CHECK;
+/* inside: the network namespace and a socket in it, where they are made already, else -1. */
+int epot_net_up(struct epot *, const int inside[static 2], struct err *) MUST_CHECK;
 int epot_net_down(struct epot *, struct err *) MUST_CHECK;
 /* Addresses and ports of a pot that ceases to be. */
 int epot_net_release(struct epot *, struct err *) MUST_CHECK;

@@ -468,7 +468,7 @@ epot_net_create(struct epot *p, const struct pot_create_args *a, struct err *e)
 /* ---- a run -------------------------------------------------------------------------- */
 
 int
-epot_net_up(struct epot *p, struct err *e)
+epot_net_up(struct epot *p, const int inside[static 2], struct err *e)
 {
 	const struct net_spec *s;
 	struct err own = ERR_INIT;
@@ -483,7 +483,7 @@ epot_net_up(struct epot *p, struct err *e)
 		rc = epot_ports_record(p, s->ports, s->nports, e);
 	fault_point("start.ports");
 	if (rc == 0)
-		rc = net_up(p->eng->net, s, p->state.rec.init.pid, e);
+		rc = net_up(p->eng->net, s, p->state.rec.init.pid, inside[1] >= 0 ? inside : NULL, e);
 	if (rc != 1)
 		return rc;
 	fault_point("start.rules-remade");

@@ -5,7 +5,6 @@
  */
 #include "engine/image.h"
 #include "engine/limit.h"
-#include "engine/sync.h"
 #include "engine/walls.h"
 
 #include <sys/random.h>
@@ -40,6 +39,7 @@ struct start {
 	struct passwd_user user;
 	bool direct_init;
 	struct epot_limits *limits;
+	int net[2]; /* what was made ahead of the network: namespace, socket in it; or -1 */
 	struct iso_child child;
 };
 
@@ -210,11 +210,14 @@ spawn(struct start *s, struct err *e)
 		.root_fd = s->root_fd,
 		.mounts = s->mounts,
 		.nmounts = s->nmounts,
+		.spent = &s->walls.spent,
+		.nspent = s->walls.spent >= 0,
 		.argv = strv_argv(&s->argv),
 		.envp = strv_argv(&s->env),
 		.user = { s->user.uid, s->user.gid, s->user.groups, s->user.ngroups },
 		.workdir = potconf_get(&p->conf, PC_WORKDIR, NULL),
 		.own_net = network_is_own(p->state.rec.network),
+		.net_fd = s->net[0] >= 0 ? &s->net[0] : NULL,
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
@@ -227,6 +230,9 @@ spawn(struct start *s, struct err *e)
 		.shim_path = p->eng->shim,
 		.run_id = p->state.rec.run_id,
 		.state_fd = s->alive_fd,
+		/* That the pot starts is on the disk before anything of the user's runs; the pids that
+		   come to it mean nothing after a power cut. */
+		.sync_state = true,
 		.log_dirfd = p->dir_fd,
 		.log_max = config_uint(p->eng->conf, "log_max_size"),
 		.log_files = (unsigned)config_uint(p->eng->conf, "log_files"),
@@ -249,8 +255,7 @@ static int
 up_process(struct start *s, struct err *e)
 {
 	struct state_rec *r = &s->p->state.rec;
-	struct state_sync sync = STATE_SYNC_INIT;
-	int rc = find_command(s, e), synced;
+	int rc = find_command(s, e);
 
 	if (rc == 0)
 		rc = find_user(s, e);
@@ -258,18 +263,16 @@ up_process(struct start *s, struct err *e)
 		rc = epot_environment(s->p, s->user.home, NULL, &s->env, e);
 	if (rc < 0)
 		return rc;
-	/* That the pot starts is on the disk before anything of the user's runs; the pids that
-	   come to it mean nothing after a power cut. */
-	state_sync_begin(&s->p->state, &sync);
+	if (s->walls.ahead != NULL)
+		(void)iso_ahead_net(s->walls.ahead, s->net);
 	rc = spawn(s, e);
-	synced = state_sync_end(&s->p->state, &sync, rc < 0 ? NULL : e);
 	if (rc < 0)
 		return rc;
 	fault_point("start.spawned");
 	r->init = s->child.init;
 	r->shim = s->child.shim;
 	r->started_ns = text_now_ns();
-	rc = synced < 0 ? synced : state_write(&s->p->state, false, e);
+	rc = state_write(&s->p->state, false, e);
 	fault_point("start.recorded");
 	if (rc < 0)
 		iso_abort(&s->child);
@@ -280,7 +283,7 @@ up_process(struct start *s, struct err *e)
 static int
 up_network(struct start *s, struct err *e)
 {
-	int rc = epot_net_up(s->p, e);
+	int rc = epot_net_up(s->p, s->net, e);
 
 	fault_point("start.network-up");
 	if (rc < 0) {
@@ -317,6 +320,8 @@ start_fini(struct start *s)
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
 	free(s->limits);
+	fd_close(s->net[0]);
+	fd_close(s->net[1]);
 	iso_child_fini(&s->child);
 }
 
@@ -389,6 +394,7 @@ undo(struct start *s, const struct err *why)
 		.root_fd = -1,
 		.alive_fd = -1,
 		.walls = EPOT_WALLS_INIT,
+		.net = { -1, -1 },
 		.child = ISO_CHILD_INIT };
 	if (epot_walk_back(p, POT_FAILED, reason, &own) < 0)
 		event_warn(&p->eng->events, "%s", own.msg);
@@ -472,6 +478,7 @@ eng_start(struct eng *g, const char *name, const struct pot_start_args *args, st
 		.env = STRV_INIT(4096),
 		.tmpfs = STRV_INIT(256),
 		.walls = EPOT_WALLS_INIT,
+		.net = { -1, -1 },
 		.child = ISO_CHILD_INIT };
 	struct err own = ERR_INIT;
 	int rc;

@@ -35,9 +35,17 @@ walls_no_userns(struct epot *p)
 	return "";
 }
 
+/* The network namespace at least. */
+static int
+without_userns(struct epot_walls *w, bool net, struct err *e)
+{
+	return net ? iso_ahead(0, 0, true, &w->ahead, &w->map.userns_fd, e) : 0;
+}
+
 static int
 open_userns(struct epot *p, struct epot_walls *w, struct err *e)
 {
+	bool net = network_is_own(p->state.rec.network);
 	bool must = strcmp(userns_of(p), "on") == 0;
 	const char *why = walls_no_userns(p);
 	uint32_t first;
@@ -45,19 +53,19 @@ open_userns(struct epot *p, struct epot_walls *w, struct err *e)
 
 	if (*why != '\0') {
 		if (!must)
-			return 0;
+			return without_userns(w, net, e);
 		(void)!err_set(e, E_NOTSUP, "pot %s cannot have a user namespace: %s", p->name, why);
 		return err_hint(e, "--userns auto, or another storage");
 	}
 	rc = ids_get(p->eng, potconf_get(&p->conf, PC_ID, p->state.rec.id), &first, e);
 	if (rc < 0)
 		return rc;
-	rc = iso_userns(first, IDS_PER_POT, e);
+	rc = iso_ahead(first, IDS_PER_POT, net, &w->ahead, &w->map.userns_fd, e);
 	if (rc == -E_NOTSUP && !must)
-		return 0;
+		return without_userns(w, net, e);
 	if (rc < 0)
 		return rc;
-	w->iso.userns_fd = w->map.userns_fd = rc;
+	w->iso.userns_fd = w->map.userns_fd;
 	w->iso.id_first = w->map.first = first;
 	w->iso.ids = IDS_PER_POT;
 	return 0;
@@ -71,10 +79,14 @@ walls_mount_root(struct epot *p, struct epot_walls *w, struct err *e)
 
 	if (w->iso.ids == 0)
 		return stor_mount(s, epot_fs(p), false, e);
+	w->map.spent = &w->spent;
 	rc = stor_mount_mapped(s, epot_fs(p), false, &w->map, e);
 	if (rc != -E_NOTSUP || strcmp(userns_of(p), "on") == 0)
 		return rc;
 	fd_close(take_fd(w->map.userns_fd));
+	/* Its network would belong to that namespace. */
+	iso_ahead_free(w->ahead);
+	w->ahead = NULL;
 	w->iso.ids = w->iso.id_first = 0;
 	return stor_mount(s, epot_fs(p), false, e);
 }
@@ -206,6 +218,9 @@ void
 walls_close(struct epot_walls *w)
 {
 	fd_close(take_fd(w->map.userns_fd));
+	fd_close(take_fd(w->spent));
+	iso_ahead_free(w->ahead);
+	w->ahead = NULL;
 	strv_fini(&w->device_paths);
 	strv_fini(&w->sysctls);
 	buf_fini(&w->filter);

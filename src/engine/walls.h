@@ -23,14 +23,16 @@ int ids_reclaim(struct eng *, struct err *) MUST_CHECK;
 struct epot_walls {
 	struct iso_walls iso; /* borrows from what follows */
 	struct stor_idmap map;
+	struct iso_ahead *ahead; /* NULL: nothing is made ahead */
+	int spent;               /* a mount that is not needed any more, or -1 */
 	struct iso_device devices[WALLS_DEVICES_MAX];
 	struct strv device_paths, sysctls;
 	struct buf filter;
 };
-#define EPOT_WALLS_INIT                                                                        \
-	{                                                                                      \
-		.map = { -1, 0 }, .device_paths = STRV_INIT(4096), .sysctls = STRV_INIT(4096), \
-		.filter = BUF_INIT(64 * 1024),                                                 \
+#define EPOT_WALLS_INIT                                                               \
+	{                                                                             \
+		.map = { -1, 0, NULL }, .spent = -1, .device_paths = STRV_INIT(4096), \
+		.sysctls = STRV_INIT(4096), .filter = BUF_INIT(64 * 1024),            \
 	}
 
 /* For a start of a locked pot with its conf loaded; the storage is open. iso.ids 0: no user namespace. */

@@ -84,6 +84,16 @@ struct iso_walls {
  * the host, as an fd; nobody is in it. E_NOTSUP where the kernel has none.
  */
 int iso_userns(uint32_t first, uint32_t count, struct err *) MUST_CHECK;
+/*
+ * The same, and where `net` says so a network namespace with lo up that belongs to it, made meanwhile by a process
+ * beside the caller. ids 0: no user namespace (*userns_fd -1), only the network.
+ */
+struct iso_ahead;
+int iso_ahead(uint32_t first, uint32_t ids, bool net, struct iso_ahead **, int *userns_fd, struct err *) MUST_CHECK;
+/* Waits for the network: the namespace and an rtnetlink socket in it, the caller's from now on. False: there is
+   none, and a start that makes its own will say why. */
+bool iso_ahead_net(struct iso_ahead *, int fds[static 2]);
+void iso_ahead_free(struct iso_ahead *); /* NULL is fine */
 /* Shows a detached mount's ids as that namespace has them. E_NOTSUP: its file system cannot be mapped. */
 int iso_idmap(int mount_fd, int userns_fd, bool recursive, struct err *) MUST_CHECK;
 
@@ -94,11 +104,16 @@ struct iso_spec {
 	int root_fd;                    /* detached mount of the root */
 	const struct iso_mount *mounts; /* in this order, after /proc /sys /dev */
 	size_t nmounts;
+	/* Detached mounts that only the making of others needed, borrowed: they go with the host's root, for
+	   closing one that was never attached waits for the kernel. */
+	const int *spent;
+	size_t nspent;
 	char *const *argv; /* argv[0] without slash: PATH of envp, inside the root */
 	char *const *envp;
 	struct iso_user user;
 	const char *workdir; /* absolute, inside; NULL "/" */
 	bool own_net;        /* a network namespace with lo up and nothing else */
+	const int *net_fd;   /* with own_net: that one, from iso_ahead_net; NULL: a new one */
 	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
 	bool persistent;     /* PID 1 stays when the main process has ended */
 	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
@@ -113,6 +128,7 @@ struct iso_spec {
 	const char *shim_path; /* the program */
 	uint64_t run_id;
 	int state_fd;              /* the state file, locked: the shim's copy keeps the lock (alive) */
+	bool sync_state;           /* what is in that file is on the disk when iso_spawn returns */
 	int log_dirfd;             /* where log, log.1 … stand (ISO_IO_LOG, ISO_IO_ATTACH) */
 	uint64_t log_max;          /* bytes of one file */
 	unsigned log_files;        /* how many, at least 1 */
@@ -257,6 +273,11 @@ int iso_cgroup_remove(const char *cgroup, struct err *) MUST_CHECK;
 int iso_cgroup_extend(const struct iso_ref *, const char *parent, const char *prefix, const char *name,
     unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
 int iso_cgroup_join(const char *cgroup, struct err *) MUST_CHECK;
+/*
+ * The same with the groups that are there already, for who has put a process into the groups of an older text:
+ * whoever makes further ones either sees that process or has made them before. The pot may have ended.
+ */
+int iso_cgroup_follow(const char *cgroup, struct err *) MUST_CHECK;
 
 /* Bytes and operations per second of one block device, 0: no limit. */
 struct iso_io_limit {

@@ -70,6 +70,9 @@ struct stor_params {
 struct stor_idmap {
 	int userns_fd; /* a user namespace with exactly this map */
 	uint32_t first;
+	/* NULL, or where to leave a mount that only the making of the root needed (else it stays as it is): the
+	   kernel takes its time when such a one is closed, and the caller may know when that does no harm. */
+	int *spent;
 };
 
 /*

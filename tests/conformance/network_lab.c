@@ -477,7 +477,7 @@ lab_up(struct lab *t, unsigned i, uint16_t service)
 {
 	struct lab_pot *p = &t->pots[i];
 
-	DO(net_up(t->n, &p->spec, p->pid, &t->e));
+	DO(net_up(t->n, &p->spec, p->pid, NULL, &t->e));
 	if (service != 0) {
 		p->service = lab_serve(p->pid, service);
 		OK(p->service > 0);

@@ -54,7 +54,7 @@ run_child(struct lab *t, int (*fn)(struct lab *, struct net *, unsigned), unsign
 static int
 do_up(struct lab *t, struct net *n, unsigned i)
 {
-	return net_up(n, &t->pots[i].spec, t->pots[i].pid, &t->e);
+	return net_up(n, &t->pots[i].spec, t->pots[i].pid, NULL, &t->e);
 }
 
 static int
@@ -199,7 +199,7 @@ undo(struct lab *t)
 	OK(lab_pot(t, 1, "public", STACK_IPV4));
 	lab_kill(&t->pots[1].pid);
 	t->pots[1].pid = 1 << 22; /* beyond the kernel's last pid */
-	REFUSED(E_NOENT, net_up(t->n, &t->pots[1].spec, t->pots[1].pid, &t->e));
+	REFUSED(E_NOENT, net_up(t->n, &t->pots[1].spec, t->pots[1].pid, NULL, &t->e));
 	t->pots[1].pid = 0;
 	OK(lab_down(t, 0));
 	OK(lab_no_pots(t));
@@ -337,7 +337,7 @@ flushed_start(struct lab *t)
 	OK(t->warnings == 0);
 	OK(lab_sh(0, "nft flush ruleset"));
 	OK(lab_pot(t, 1, "public", STACK_DUAL));
-	OK(net_up(t->n, &t->pots[1].spec, t->pots[1].pid, &t->e) == 1);
+	OK(net_up(t->n, &t->pots[1].spec, t->pots[1].pid, NULL, &t->e) == 1);
 	OK(t->warnings == 1);
 	OK(net_repair(t->n, &t->pots[0].spec, 1, &t->e) == 1);
 	SEES(LAN_PEER4, t->lan, LAN_HOST4, 8080);

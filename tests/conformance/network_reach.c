@@ -270,8 +270,8 @@ alias(struct lab *t)
 	DO(ip_prefix_parse("2001:db8:1::50/64", &s.aliases[1].addr, &t->e));
 	DO(ip_prefix_parse("192.0.2.51/32", &s.aliases[2].addr, &t->e));
 	snprintf(s.aliases[2].ifname, NET_IFNAME, "lan0");
-	DO(net_up(t->n, &s, 0, &t->e));
-	DO(net_up(t->n, &s, 0, &t->e)); /* again, as after a crash */
+	DO(net_up(t->n, &s, 0, NULL, &t->e));
+	DO(net_up(t->n, &s, 0, NULL, &t->e)); /* again, as after a crash */
 	lab_read(0, line, "ip -o addr show dev lan0 | grep -cE '192.0.2.50/24|192.0.2.51/32|db8:1::50/64'");
 	OK(strcmp(line, "3") == 0);
 	OK((own = lab_serve(0, 8085)) > 0);
@@ -280,20 +280,20 @@ alias(struct lab *t)
 	SEES(LAN_PEER6, t->lan, PORT_TCP, "2001:db8:1::50", 8085);
 	lab_kill(&own);
 	s.id = "00000000000000ab";
-	REFUSED(E_EXIST, net_up(t->n, &s, 0, &t->e));
+	REFUSED(E_EXIST, net_up(t->n, &s, 0, NULL, &t->e));
 	DO(net_down(t->n, &s, &t->e));
 	s.id = "00000000000000aa";
 	DO(net_down(t->n, &s, &t->e));
 	lab_read(0, line, "ip -o addr show dev lan0 | grep -cE '192.0.2.5|db8:1::50/64'");
 	OK(strcmp(line, "0") == 0);
 	DO(ip_prefix_parse(LAN_HOST4 "/24", &s.aliases[0].addr, &t->e));
-	REFUSED(E_EXIST, net_up(t->n, &s, 0, &t->e));
+	REFUSED(E_EXIST, net_up(t->n, &s, 0, NULL, &t->e));
 	DO(net_down(t->n, &s, &t->e));
 	lab_read(0, line, "ip -o addr show dev lan0 | grep -c " LAN_HOST4 "/24");
 	OK(strcmp(line, "1") == 0);
 	DO(ip_prefix_parse("192.0.2.60/24", &s.aliases[0].addr, &t->e));
 	snprintf(s.aliases[0].ifname, NET_IFNAME, "nosuch0");
-	REFUSED(E_NOENT, net_up(t->n, &s, 0, &t->e));
+	REFUSED(E_NOENT, net_up(t->n, &s, 0, NULL, &t->e));
 	DO(net_down(t->n, &s, &t->e));
 	return true;
 }

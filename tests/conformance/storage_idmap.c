@@ -98,7 +98,7 @@ write_mapped(struct suite *t, const struct stor_idmap *map)
 static bool
 mapped_root(struct suite *t)
 {
-	struct stor_idmap map = { new_userns(), FIRST };
+	struct stor_idmap map = { new_userns(), FIRST, NULL };
 	AUTO(fd) int ns = map.userns_fd;
 
 	if ((t->s->caps & STOR_CAP_IDMAP) == 0) {

@@ -208,6 +208,10 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	r = fake_sync(&f, out, e);
+	if (r == 0 && spec->sync_state && fdatasync(spec->state_fd) != 0) {
+		r = err_sys(e, "cannot write the state file to the disk");
+		iso_abort(out);
+	}
 	if (r < 0)
 		return r;
 	out->gate_fd = take_fd(f.p[GATE][1]);
@@ -415,6 +419,12 @@ iso_cgroup_join(const char *cgroup, struct err *e)
 	return 0;
 }
 
+int
+iso_cgroup_follow(const char *cgroup, struct err *e)
+{
+	return 0;
+}
+
 unsigned
 iso_limits_controllers(const struct iso_limits *l)
 {
@@ -482,6 +492,25 @@ int
 iso_userns(uint32_t first, uint32_t count, struct err *e)
 {
 	return err_set(e, E_NOTSUP, "no user namespaces here");
+}
+
+int
+iso_ahead(uint32_t first, uint32_t ids, bool net, struct iso_ahead **out, int *userns_fd, struct err *e)
+{
+	*out = NULL;
+	*userns_fd = -1;
+	return ids == 0 ? 0 : err_set(e, E_NOTSUP, "no user namespaces here");
+}
+
+bool
+iso_ahead_net(struct iso_ahead *a, int fds[static 2])
+{
+	return false;
+}
+
+void
+iso_ahead_free(struct iso_ahead *a)
+{
 }
 
 int

@@ -2,11 +2,14 @@
  * The processes A0, A, M and B of a start (child.h): from clone to the execution
  * of pot-shim.  Runs on memory shared with the caller: raw system calls only.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/prctl.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -92,6 +95,33 @@ child_loopback(struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_LOOPBACK, r, "lo") : 0;
 }
 
+int
+child_ahead_run(void *arg)
+{
+	/* For the case that the caller was killed before this one asked to be told. */
+	static const long patience[2] = { 1, 0 };
+	struct child_ahead *a = arg;
+	struct child_fail ignored;
+	long r;
+
+	if (!a->net)
+		return 0;
+	raw(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	while (__atomic_load_n(&a->go, __ATOMIC_ACQUIRE) == 0 &&
+	    raw(__NR_futex, &a->go, FUTEX_WAIT, 0, patience) != -ETIMEDOUT)
+		;
+	r = raw(__NR_unshare, CLONE_NEWNET);
+	if (r == 0 && child_loopback(&ignored) < 0)
+		r = -ENETDOWN;
+	if (r == 0)
+		r = a->ns_fd =
+		    (int)raw(__NR_openat, AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (r >= 0)
+		r = raw(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	a->sock = (int)r;
+	return 0;
+}
+
 long
 child_enter(const struct cg_enter *cg)
 {
@@ -172,7 +202,7 @@ child_humble(const struct spawn_ctx *ctx, struct child_fail *f)
 }
 
 static int
-child_set_up(const struct spawn_ctx *ctx, struct child_fail *f)
+child_set_up(struct spawn_ctx *ctx, struct child_fail *f)
 {
 	const char *host = ctx->spec->hostname;
 	unsigned long n = 0;
@@ -180,6 +210,8 @@ child_set_up(const struct spawn_ctx *ctx, struct child_fail *f)
 
 	if (child_identity(ctx, f) < 0)
 		return -1;
+	if (ctx->spec->net_fd != NULL && (r = raw(__NR_setns, *ctx->spec->net_fd, CLONE_NEWNET)) < 0)
+		return child_failed(f, STEP_NETNS, r, "");
 	raw(__NR_setsid);
 	raw(__NR_umask, 0);
 	if (child_cgroup(ctx, f) < 0 || child_root(ctx, f) < 0)
@@ -189,7 +221,7 @@ child_set_up(const struct spawn_ctx *ctx, struct child_fail *f)
 	r = raw(__NR_sethostname, host, n);
 	if (r < 0)
 		return child_failed(f, STEP_HOSTNAME, r, host);
-	if (ctx->spec->own_net && child_loopback(f) < 0)
+	if (ctx->spec->own_net && ctx->spec->net_fd == NULL && child_loopback(f) < 0)
 		return -1;
 	raw(__NR_umask, 022);
 	return ctx->spec->workdir != NULL ? child_workdir(ctx->spec->workdir, f) : 0;
@@ -217,7 +249,7 @@ child_b(void *arg)
 	struct spawn_ctx *ctx = arg;
 
 	if (child_set_up(ctx, &ctx->fail_b) == 0 && child_null(ctx, &ctx->fail_b) == 0 &&
-	    child_humble(ctx, &ctx->fail_b) == 0)
+	    child_humble(ctx, &ctx->fail_b) == 0 && old_root_end(ctx, &ctx->fail_b) == 0)
 		child_exec(ctx, &ctx->init, &ctx->fail_b);
 	return 1;
 }
@@ -367,5 +399,8 @@ child_a0(void *arg)
 
 	if (r < 0)
 		child_failed(&ctx->fail_a, STEP_CLONE_SHIM, r, "");
+	/* Beside what these two do. */
+	else if (ctx->spec->sync_state)
+		ctx->state_sync = (int)raw(__NR_fdatasync, ctx->spec->state_fd);
 	return 0;
 }

@@ -4,10 +4,11 @@
  * pot-shim, so all they need is prepared here, and all they do are raw system
  * calls: no malloc, no errno, no stdio.
  *
- *   caller ── A0 (ends at once: nobody has to reap the shim)
+ *   caller ── A0 (brings the state to the disk and ends: nobody has to reap the shim)
  *              └─ A  becomes `pot-shim run`
  *                 ├─ M  with a user namespace only: enters it, makes B as its sibling, ends
  *                 └─ B  new namespaces, sets the root up, becomes `pot-shim init`
+ *                    └─ U  takes the host's root off meanwhile, ends
  */
 #ifndef ISOLATION_LINUX_CHILD_H
 #define ISOLATION_LINUX_CHILD_H
@@ -25,6 +26,7 @@
 	X(CLONE_SHIM, "cannot make the shim process")               \
 	X(CLONE_INIT, "cannot make a process in new namespaces")    \
 	X(MNTNS,      "cannot open the mount namespace")            \
+	X(STATE_SYNC, "cannot write the state file to the disk")    \
 	X(SHIM_EXEC,  "cannot execute the shim")                    \
 	X(FDS,        "cannot arrange file descriptors")            \
 	X(USERNS,     "cannot enter the user namespace")            \
@@ -48,6 +50,7 @@
 	X(TARGET,     "cannot use as a mount point")                \
 	X(MOUNT,      "cannot mount")                               \
 	X(HOSTNAME,   "cannot set the host name")                   \
+	X(NETNS,      "cannot enter the pot's network namespace")   \
 	X(LOOPBACK,   "cannot bring the loopback interface up")     \
 	X(WORKDIR,    "cannot use as working directory")            \
 	X(JOIN,       "cannot join the pot's namespaces")           \
@@ -91,11 +94,21 @@ struct spawn_ctx {
 	struct cg_enter cg;
 	const struct walls *walls;
 	uint64_t ns_flags;
-	char *stack_a0, *stack_a, *stack_m, *stack_b;
+	char *stack_a0, *stack_a, *stack_m, *stack_b, *stack_u;
 	/* Written by the children. */
-	volatile int shim_pid, init_pid;
+	volatile int shim_pid, init_pid, old_root, state_sync; /* the last two 0 or -errno */
+	long unmounting;                                       /* the pid of U, while it lasts */
 	struct child_fail fail_a, fail_b;
 };
+
+/* What is made ahead (ahead.c). */
+struct child_ahead {
+	bool net;
+	unsigned
+	    go; /* a futex: 1 when the ids of the user namespace are mapped, which what belongs to it shows */
+	int ns_fd, sock; /* the network namespace and a socket in it, or -errno */
+};
+int child_ahead_run(void *child_ahead);
 
 /* Moves the calling process into the v1 groups; 0 or -errno. */
 long child_enter(const struct cg_enter *);
@@ -122,6 +135,10 @@ struct join_mount {
 	struct child_fail fail;
 };
 
+/* Of a child that was made with a user namespace: writes its map; the namespace as an fd. (userns.c) */
+int userns_map(pid_t, uint32_t first, uint32_t count, struct err *) MUST_CHECK;
+int userns_refused(int sys, struct err *) MUST_CHECK;
+
 /* What the processes do, from their first instruction on. */
 int child_exec_middle(void *exec_ctx);
 int child_join_mount(void *join_mount);
@@ -134,17 +151,31 @@ int child_fds(const int *src, int n, int *extra);
 int child_failed(struct child_fail *, enum iso_step, long minus_errno, const char *what);
 
 /* Mounts, in the child (mounts.c). For the last two the pot's root is the root of the process. */
-int child_root(const struct spawn_ctx *, struct child_fail *);
+int child_root(struct spawn_ctx *, struct child_fail *);
 int child_mount_at(int mount_fd, const char *target, bool dir, struct child_fail *);
 /* The same for a mount that is not pot's own: never over the kernel's file systems. */
 int child_mount_user(const struct iso_mount *, struct child_fail *);
 int child_unmount_at(const char *target, struct child_fail *);
+
+/* The host's root, in B (oldroot.c): gives it what is to go with it, while it is in sight. */
+void old_root_leave(const struct spawn_ctx *);
+/*
+ * Takes it off, from on top of the pot's, in a process of its own: it is out of
+ * the tree at once, but the call returns only after a grace period, and that
+ * process must have ended before B executes. Until old_root_gone says so no path
+ * of the pot's may be followed: ".." would lead into it.
+ */
+void old_root_begin(struct spawn_ctx *);
+bool old_root_gone(void);
+int old_root_end(struct spawn_ctx *, struct child_fail *);
 
 /* Signals of the calling thread are blocked while a child shares its memory. */
 void child_block_signals(unsigned long *saved);
 void child_restore_signals(const unsigned long *saved);
 /* Runs fn(arg) in a process on `stack` (CHILD_STACK bytes) that shares memory, in the v2 group `cgroup`
    (-1: the caller's); returns when it has ended or executed. pid or -errno. */
+int child_begin(int (*fn)(void *), void *arg, char *stack); /* the same, not waited for until child_end */
+void child_end(int pid);
 int child_run(int (*fn)(void *), void *arg, char *stack, int cgroup, int exit_signal);
 char *child_stack_new(unsigned n); /* n stacks; NULL without memory */
 void child_stack_free(char *, unsigned n);

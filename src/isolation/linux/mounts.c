@@ -19,7 +19,6 @@
 
 #define SHM_SIZE (64u << 20)
 #define MS_REC_PRIVATE ((1ul << 14) | (1ul << 18))
-#define MNT_DETACH_FLAG 2
 #define UMOUNT_NOFOLLOW_FLAG 8
 #define LINKS_MAX 40
 #define WALK_PATH 4096
@@ -300,16 +299,31 @@ digits(char out[static 24], uint64_t v)
 	return s;
 }
 
-static int
-dev_attach(const struct spawn_ctx *ctx, struct child_fail *f)
+/* The kernel's file systems of a pot, detached; or -errno. */
+struct kernels {
+	int proc, sys, pts, shm, mqueue;
+};
+
+/* What is made without a look at any path. */
+static void
+kernel_more(const struct spawn_ctx *ctx, struct kernels *k)
 {
 	static const char *const pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", "gid", "5",
 		NULL };
-	const struct wall_dev *d = &ctx->walls->dev;
 	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	uint64_t size = ctx->spec->walls.shm_size;
 	char number[24];
 	const char *shm[] = { "mode", "1777", "size", digits(number, size != 0 ? size : SHM_SIZE), NULL };
+
+	k->pts = fs_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	k->shm = fs_new("tmpfs", shm, quiet);
+	k->mqueue = fs_new("mqueue", NULL, quiet);
+}
+
+static int
+dev_attach(const struct spawn_ctx *ctx, const struct kernels *k, struct child_fail *f)
+{
+	const struct wall_dev *d = &ctx->walls->dev;
 
 	if (child_mount_at(d->fd, "/dev", true, f) < 0)
 		return -1;
@@ -317,11 +331,9 @@ dev_attach(const struct spawn_ctx *ctx, struct child_fail *f)
 		if (d->binds[i] >= 0 && dev_below(d->fd, wall_nodes[i], d->binds[i], wall_nodes[i], f) < 0)
 			return -1;
 	}
-	if (dev_below(d->fd, "pts", fs_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), "/dev/pts",
-		f) < 0 ||
-	    dev_below(d->fd, "shm", fs_new("tmpfs", shm, quiet), "/dev/shm", f) < 0)
+	if (dev_below(d->fd, "pts", k->pts, "/dev/pts", f) < 0)
 		return -1;
-	return 0;
+	return dev_below(d->fd, "shm", k->shm, "/dev/shm", f);
 }
 
 /* What of the kernel's file systems is nobody's business in a pot. */
@@ -346,41 +358,51 @@ static const struct {
 };
 static const char *const proc_ro[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
 
+/* A mount of the empty directory on which mqueue is mounted later: it is nowhere else to be seen. */
+static long
+mask_dir(int dev)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	long fd = raw(__NR_open_tree, dev, "mqueue", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), r = fd;
+
+	if (fd >= 0)
+		r = raw(__NR_mount_setattr, fd, "", AT_EMPTY_PATH, &ro, sizeof(ro));
+	return r < 0 ? r : fd;
+}
+
 /*
- * Over each of them a clone of an empty directory that cannot be written to,
- * or of the pot's /dev/null. `dir` and `null` are what is cloned; the targets
- * are below fds of the kernel's own file systems, where nobody else has names.
+ * Over each of them an empty directory that cannot be written to, or the pot's
+ * /dev/null. The targets are below fds of the kernel's own file systems, where
+ * nobody else has names. Nothing is cloned that is not attached then: the kernel
+ * waits for a grace period when the fd of such a mount is closed.
  */
 static int
-mask_all(int proc, int sys, int dir, int dev, struct child_fail *f)
+mask_all(int proc, int sys, int dev, struct child_fail *f)
 {
-	long spare[2] = { -1, -1 }, r = 0; /* of a file, of a directory: clones not yet used */
+	long dir = -1, r = 0; /* the first of the directories, of which the others are clones */
 
 	for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]) && r >= 0; i++) {
-		long *c = &spare[masks[i].dir];
 		const char *at = masks[i].proc != NULL ? masks[i].proc : masks[i].sys;
+		int above = masks[i].proc != NULL ? proc : sys;
+		long fd;
 
-		if (*c < 0)
-			*c = masks[i].dir
-			    ? raw(__NR_open_tree, dir, "",
-				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
-			    : raw(__NR_open_tree, dev, "null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		if (*c < 0)
-			return child_failed(f, STEP_MASK, *c, at);
-		r = raw(
-		    __NR_move_mount, *c, "", masks[i].proc != NULL ? proc : sys, at, MOVE_MOUNT_F_EMPTY_PATH);
-		if (r == -ENOENT) {
-			r = 0; /* this kernel has no such thing */
-			continue;
-		}
+		if (raw(__NR_faccessat, above, at, F_OK) == -ENOENT)
+			continue; /* this kernel has no such thing */
+		if (!masks[i].dir)
+			fd = raw(__NR_open_tree, dev, "null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		else if (dir < 0)
+			fd = dir = mask_dir(dev);
+		else
+			fd =
+			    raw(__NR_open_tree, dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+		r = fd < 0 ? fd : raw(__NR_move_mount, fd, "", above, at, MOVE_MOUNT_F_EMPTY_PATH);
 		if (r < 0)
 			child_failed(f, STEP_MASK, r, at);
-		raw(__NR_close, *c);
-		*c = -1;
+		if (fd >= 0 && fd != dir)
+			raw(__NR_close, fd);
 	}
-	for (unsigned i = 0; i < 2; i++)
-		if (spare[i] >= 0)
-			raw(__NR_close, spare[i]);
+	if (dir >= 0)
+		raw(__NR_close, dir);
 	return r < 0 ? -1 : 0;
 }
 
@@ -402,21 +424,11 @@ proc_read_only(int proc, const char *name, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_READONLY, r, name) : 0;
 }
 
-/* The empty directory is that on which mqueue is then mounted: it is nowhere else to be seen. */
 static int
 mask_paths(const struct spawn_ctx *ctx, int proc, int sys, struct child_fail *f)
 {
-	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
-	int dev = ctx->walls->dev.fd, r = 0;
-	long dir = raw(__NR_open_tree, dev, "mqueue", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int r = mask_all(proc, sys, ctx->walls->dev.fd, f);
 
-	if (dir < 0)
-		return child_failed(f, STEP_MASK, dir, "");
-	r = (int)raw(__NR_mount_setattr, dir, "", AT_EMPTY_PATH, &ro, sizeof(ro));
-	if (r < 0)
-		return child_failed(f, STEP_MASK, r, "");
-	r = mask_all(proc, sys, (int)dir, dev, f);
-	raw(__NR_close, dir);
 	for (unsigned i = 0; i < sizeof(proc_ro) / sizeof(proc_ro[0]) && r == 0; i++)
 		r = proc_read_only(proc, proc_ro[i], f);
 	return r;
@@ -489,14 +501,16 @@ is_seen(int fd, const char *path, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_PROCSYS, r, path) : 0;
 }
 
-/* The pot's root becomes the only thing that this process can see. */
+/* The pot's root becomes the only thing that this process can see, as soon as the old root is taken off. */
 static int
-root_enter(const struct iso_spec *spec, struct child_fail *f)
+root_enter(const struct spawn_ctx *ctx, struct child_fail *f)
 {
+	const struct iso_spec *spec = ctx->spec;
 	long r = raw(__NR_mount, 0, "/", 0, MS_REC_PRIVATE, 0);
 
 	if (r < 0)
 		return child_failed(f, STEP_PRIVATE, r, "/");
+	old_root_leave(ctx);
 	/* Any directory will do to attach it; this one exists wherever a process can be told apart. */
 	r = raw(__NR_move_mount, spec->root_fd, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH);
 	if (r == 0)
@@ -505,44 +519,38 @@ root_enter(const struct iso_spec *spec, struct child_fail *f)
 		return child_failed(f, STEP_ROOT, r, "/");
 	/* Both names the same: the old root ends up on top of the new one and is taken off there. */
 	r = raw(__NR_pivot_root, ".", ".");
-	if (r < 0)
-		return child_failed(f, STEP_PIVOT, r, "/");
-	r = raw(__NR_umount2, ".", MNT_DETACH_FLAG);
-	if (r == 0)
-		r = raw(__NR_chdir, "/");
-	return r < 0 ? child_failed(f, STEP_OLDROOT, r, "/") : 0;
+	return r < 0 ? child_failed(f, STEP_PIVOT, r, "/") : 0;
 }
 
 /* The kernel's file systems are made while the host's are in sight: without those the kernel gives a
    user namespace none. */
 static int
-kernel_new(const struct spawn_ctx *ctx, int *proc, int *sys, struct child_fail *f)
+kernel_new(const struct spawn_ctx *ctx, struct kernels *k, struct child_fail *f)
 {
 	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
-	*proc = fs_new("proc", NULL, quiet);
-	if (*proc < 0)
-		return child_failed(f, STEP_MOUNT, *proc, "/proc");
-	*sys = ctx->walls->sys_fd;
-	if (*sys < 0)
-		*sys = fs_new("sysfs", NULL, quiet | (ctx->spec->walls.unmasked ? 0 : MOUNT_ATTR_RDONLY));
-	return *sys < 0 ? child_failed(f, STEP_MOUNT, *sys, "/sys") : 0;
+	k->proc = fs_new("proc", NULL, quiet);
+	if (k->proc < 0)
+		return child_failed(f, STEP_MOUNT, k->proc, "/proc");
+	k->sys = ctx->walls->sys_fd;
+	if (k->sys < 0)
+		k->sys = fs_new("sysfs", NULL, quiet | (ctx->spec->walls.unmasked ? 0 : MOUNT_ATTR_RDONLY));
+	return k->sys < 0 ? child_failed(f, STEP_MOUNT, k->sys, "/sys") : 0;
 }
 
 static int
-kernel_attach(const struct spawn_ctx *ctx, int proc, int sys, struct child_fail *f)
+kernel_attach(const struct spawn_ctx *ctx, const struct kernels *k, struct child_fail *f)
 {
-	const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	const struct iso_walls *w = &ctx->spec->walls;
 
-	if (child_mount_at(proc, "/proc", true, f) < 0 || child_mount_at(sys, "/sys", true, f) < 0 ||
-	    dev_attach(ctx, f) < 0 || sysctls(ctx, proc, f) < 0)
+	if (child_mount_at(k->proc, "/proc", true, f) < 0 || child_mount_at(k->sys, "/sys", true, f) < 0 ||
+	    dev_attach(ctx, k, f) < 0 || sysctls(ctx, k->proc, f) < 0)
 		return -1;
-	if (!w->unmasked && mask_paths(ctx, proc, sys, f) < 0)
+	if (!w->unmasked && mask_paths(ctx, k->proc, k->sys, f) < 0)
 		return -1;
-	if (dev_below(ctx->walls->dev.fd, "mqueue", fs_new("mqueue", NULL, quiet), "/dev/mqueue", f) < 0)
+	if (dev_below(ctx->walls->dev.fd, "mqueue", k->mqueue, "/dev/mqueue", f) < 0)
 		return -1;
-	return groups_attach(&ctx->walls->groups, sys, f);
+	return groups_attach(&ctx->walls->groups, k->sys, f);
 }
 
 static int
@@ -555,21 +563,27 @@ root_read_only(struct child_fail *f)
 }
 
 int
-child_root(const struct spawn_ctx *ctx, struct child_fail *f)
+child_root(struct spawn_ctx *ctx, struct child_fail *f)
 {
 	const struct iso_spec *spec = ctx->spec;
-	int proc = -1, sys = -1;
+	struct kernels k = { -1, -1, -1, -1, -1 };
 
-	if (kernel_new(ctx, &proc, &sys, f) < 0 || root_enter(spec, f) < 0 ||
-	    kernel_attach(ctx, proc, sys, f) < 0)
+	if (kernel_new(ctx, &k, f) < 0 || root_enter(ctx, f) < 0)
+		return -1;
+	old_root_begin(ctx);
+	kernel_more(ctx, &k);
+	if (!old_root_gone() && old_root_end(ctx, f) < 0)
+		return -1;
+	raw(__NR_chdir, "/");
+	if (kernel_attach(ctx, &k, f) < 0)
 		return -1;
 	for (size_t i = 0; i < spec->nmounts; i++)
 		if (child_mount_user(&spec->mounts[i], f) < 0)
 			return -1;
 	/* A root may lead these names elsewhere, and a mount may have come above them. */
-	if (is_seen(proc, "/proc", f) < 0 || is_seen(sys, "/sys", f) < 0)
+	if (is_seen(k.proc, "/proc", f) < 0 || is_seen(k.sys, "/sys", f) < 0)
 		return -1;
-	raw(__NR_close, proc);
-	raw(__NR_close, sys);
+	raw(__NR_close, k.proc);
+	raw(__NR_close, k.sys);
 	return spec->walls.read_only ? root_read_only(f) : 0;
 }

@@ -44,6 +44,30 @@ child_stack_free(char *p, unsigned n)
 }
 
 int
+child_begin(int (*fn)(void *), void *arg, char *stack)
+{
+	struct clone_args a = {
+		.flags = CLONE_VM,
+		.stack = (uint64_t)(uintptr_t)stack,
+		.stack_size = CHILD_STACK,
+	};
+	unsigned long saved;
+	long pid;
+
+	child_block_signals(&saved);
+	pid = raw_clone3(&a, fn, arg);
+	child_restore_signals(&saved);
+	return (int)pid;
+}
+
+void
+child_end(int pid)
+{
+	while (pid > 0 && raw(__NR_wait4, pid, 0, __WALL, 0) == -EINTR)
+		;
+}
+
+int
 child_run(int (*fn)(void *), void *arg, char *stack, int cgroup, int exit_signal)
 {
 	struct clone_args a = {
@@ -120,7 +144,8 @@ child_error(struct err *e, int sys, uint32_t step, const char *what)
 		err_hint(e, "see which features are missing: pot doctor");
 	} else if (step == STEP_MOUNT && sys == EPERM && what != NULL &&
 	    (strcmp(what, "/proc") == 0 || strcmp(what, "/sys") == 0)) {
-		err_hint(e, "parts of the host's %s are hidden, so a user namespace gets none: --userns off", what);
+		err_hint(e, "parts of the host's %s are hidden, so a user namespace gets none: --userns off",
+		    what);
 	} else if (sys == EPERM) {
 		err_hint(e, "pots are made by root with CAP_SYS_ADMIN; see pot doctor");
 	}

@@ -207,7 +207,7 @@ fill_fds(struct spawn_ctx *c, const struct pipes *p, int devnull)
 	c->init.nfds = INIT_FD_FILTER + 1;
 }
 
-/* Waits until A and B have executed or ended. */
+/* Waits until A and B have executed or ended, and A0 has ended. */
 static void
 sync_wait(struct pipes *p)
 {
@@ -234,6 +234,8 @@ spawn_result(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct
 
 	if (f->sys != 0)
 		return child_error(e, f->sys, f->step, f->what);
+	if (c->state_sync < 0)
+		return child_error(e, -c->state_sync, STEP_STATE_SYNC, "");
 	if (proc_id_get(c->shim_pid, &out->shim, NULL) < 0 ||
 	    proc_id_get(c->init_pid, &out->init, NULL) < 0 || !gate_alive(p->gate[1]) ||
 	    !proc_id_alive(&out->shim))
@@ -265,9 +267,10 @@ spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err
 	int dumpable = prctl(PR_GET_DUMPABLE), r;
 
 	prctl(PR_SET_DUMPABLE, 0);
-	r = child_run(child_a0, c, c->stack_a0, -1, 0);
+	r = child_begin(child_a0, c, c->stack_a0);
 	if (r >= 0)
 		sync_wait(p);
+	child_end(r);
 	if (dumpable == 1)
 		prctl(PR_SET_DUMPABLE, 1);
 	if (r < 0)
@@ -287,7 +290,7 @@ spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err
 static int
 spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
 {
-	char *stacks = child_stack_new(4);
+	char *stacks = child_stack_new(5);
 	int r;
 
 	if (stacks == NULL)
@@ -296,8 +299,9 @@ spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, s
 	c->stack_a = stacks + CHILD_STACK;
 	c->stack_b = stacks + 2 * (size_t)CHILD_STACK;
 	c->stack_m = stacks + 3 * (size_t)CHILD_STACK;
+	c->stack_u = stacks + 4 * (size_t)CHILD_STACK;
 	r = spawn_go(c, p, out, e);
-	child_stack_free(stacks, 4);
+	child_stack_free(stacks, 5);
 	return r;
 }
 
@@ -333,7 +337,7 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	c.exe_fd = exe;
 	c.cg = cg;
 	c.ns_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
-	if (spec->own_net)
+	if (spec->own_net && spec->net_fd == NULL)
 		c.ns_flags |= CLONE_NEWNET;
 	c.shim.argv = strv_argv(&shim);
 	c.shim.envp = shim_env;

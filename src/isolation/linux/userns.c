@@ -1,8 +1,8 @@
 /*
  * User namespaces: making one with its map, mapping mounts with it, and
  * reading what a running pot's walls are.  A namespace is made by a child
- * that ends at once; what is left of it until it is reaped carries the
- * namespace, and nobody has to be woken up for the map to be written.
+ * that ends at once, and is not waited for until the map is written: what is
+ * left of it until it is reaped carries the namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,8 @@ write_map(pid_t pid, const char *file, const char *text, struct err *e)
 	return 0;
 }
 
-static int
-finish_ns(pid_t pid, uint32_t first, uint32_t count, struct err *e)
+int
+userns_map(pid_t pid, uint32_t first, uint32_t count, struct err *e)
 {
 	char text[48], path[48];
 	int fd, r;
@@ -56,8 +56,8 @@ finish_ns(pid_t pid, uint32_t first, uint32_t count, struct err *e)
 	return fd >= 0 ? fd : err_sys(e, "cannot open the user namespace");
 }
 
-static int
-no_userns(int sys, struct err *e)
+int
+userns_refused(int sys, struct err *e)
 {
 	if (sys == EINVAL || sys == ENOSYS || sys == ENOSPC || sys == EPERM || sys == EUSERS) {
 		(void)!err_set(e, E_NOTSUP, "the kernel makes no user namespace: %s", strerror(sys));
@@ -71,7 +71,7 @@ iso_userns(uint32_t first, uint32_t count, struct err *e)
 {
 	char *stack = child_stack_new(1);
 	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER,
+		.flags = CLONE_VM | CLONE_NEWUSER,
 		.stack = (uint64_t)(uintptr_t)stack,
 		.stack_size = CHILD_STACK,
 	};
@@ -84,7 +84,7 @@ iso_userns(uint32_t first, uint32_t count, struct err *e)
 	child_block_signals(&saved);
 	pid = raw_clone3(&a, nothing, NULL);
 	child_restore_signals(&saved);
-	r = pid < 0 ? no_userns((int)-pid, e) : finish_ns((pid_t)pid, first, count, e);
+	r = pid < 0 ? userns_refused((int)-pid, e) : userns_map((pid_t)pid, first, count, e);
 	if (pid > 0)
 		while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
 			;

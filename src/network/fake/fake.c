@@ -24,7 +24,7 @@ place(struct net *n, struct err *e)
 }
 
 int
-net_up(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
+net_up(struct net *n, const struct net_spec *s, int32_t pid, const int *inside, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(65536);
 	AUTO(fd) int dir = -1;
@@ -168,7 +168,7 @@ net_repair(struct net *n, const struct net_spec *running, size_t count, struct e
 		if (faccessat(dir, running[i].id, F_OK, 0) == 0)
 			continue;
 		changed = 1;
-		rc = net_up(n, &running[i], 0, e);
+		rc = net_up(n, &running[i], 0, NULL, e);
 		if (rc < 0)
 			return rc;
 	}

@@ -3,6 +3,7 @@
  * this order, read back, all of it or nothing. Taking away is down.c's, what pots
  * share is shared.c's.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -48,15 +49,31 @@ make_link(struct net_os *os, const struct net_plan *p, size_t i, int bridge_inde
 	return rc;
 }
 
+/* Copies of what the caller has there already. */
+static int
+take_inside(const int *inside, struct nl_sock *inner, int *ns_fd, struct err *e)
+{
+	int sock = fcntl(inside[1], F_DUPFD_CLOEXEC, 3);
+
+	*ns_fd = fcntl(inside[0], F_DUPFD_CLOEXEC, 3);
+	if (sock < 0 || *ns_fd < 0) {
+		fd_close(sock);
+		return err_sys(e, "cannot duplicate a file descriptor");
+	}
+	return nl_adopt(inner, sock, e);
+}
+
 static int
 make_links(struct net_os *os, const struct net_spec *s, const struct net_plan *p,
-    const struct os_bridge *bridges, int32_t pid, struct err *e)
+    const struct os_bridge *bridges, int32_t pid, const int *inside, struct err *e)
 {
 	AUTO_FINI(nl_sock) struct nl_sock inner = NL_SOCK_INIT;
 	AUTO(fd) int ns_fd = -1;
 	bool hairpin = os_hairpin(s);
 	/* Advertisements of other pots are dropped by the rules where there are such; the file costs more than all else. */
-	int rc = link_enter(pid, has_ip6(p) && !os->rules.bridge_family, &inner, &ns_fd, e);
+	bool adverts = has_ip6(p) && !os->rules.bridge_family;
+	int rc = inside != NULL && !adverts ? take_inside(inside, &inner, &ns_fd, e)
+					    : link_enter(pid, adverts, &inner, &ns_fd, e);
 
 	fault_point("net.up.entered");
 	for (size_t i = 0; rc == 0 && i < p->nlinks; i++) {
@@ -95,14 +112,14 @@ read_back(struct net_os *os, const struct net_plan *p, struct err *e)
 
 static int
 make(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p,
-    struct os_bridge *bridges, int32_t pid, struct err *e)
+    struct os_bridge *bridges, int32_t pid, const int *inside, struct err *e)
 {
 	size_t first = count_first(p);
 	int rc = nft_add(&os->nft, &os->rules, p->elems, first, e);
 
 	fault_point("net.up.sources");
 	if (rc == 0)
-		rc = make_links(os, s, p, bridges, pid, e);
+		rc = make_links(os, s, p, bridges, pid, inside, e);
 	if (rc == 0 && p->nelems > first)
 		rc = nft_add(&os->nft, &os->rules, p->elems + first, p->nelems - first, e);
 	fault_point("net.up.elements");
@@ -115,7 +132,8 @@ make(struct net *n, struct net_os *os, const struct net_spec *s, const struct ne
 }
 
 static int
-up_bridge(struct net *n, struct net_os *os, const struct net_spec *s, int32_t pid, struct err *e)
+up_bridge(
+    struct net *n, struct net_os *os, const struct net_spec *s, int32_t pid, const int *inside, struct err *e)
 {
 	AUTO_FINI(net_plan) struct net_plan plan = NET_PLAN_INIT;
 	struct os_bridge bridges[NET_BRIDGES_MAX];
@@ -127,7 +145,7 @@ up_bridge(struct net *n, struct net_os *os, const struct net_spec *s, int32_t pi
 	if (remade < 0)
 		return remade;
 	fault_point("net.up.ensured");
-	rc = make(n, os, s, &plan, bridges, pid, e);
+	rc = make(n, os, s, &plan, bridges, pid, inside, e);
 	if (rc < 0) {
 		struct err undo = ERR_INIT;
 
@@ -167,7 +185,7 @@ up_alias(struct net *n, struct net_os *os, const struct net_spec *s, struct err 
 }
 
 int
-net_up(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
+net_up(struct net *n, const struct net_spec *s, int32_t pid, const int *inside, struct err *e)
 {
 	struct net_os *os;
 	int rc;
@@ -178,5 +196,5 @@ net_up(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
 		return up_none(pid, e);
 	if ((rc = net_ready(n, e)) < 0 || (rc = os_get(n, &os, e)) < 0)
 		return rc;
-	return s->type == NET_ALIAS ? up_alias(n, os, s, e) : up_bridge(n, os, s, pid, e);
+	return s->type == NET_ALIAS ? up_alias(n, os, s, e) : up_bridge(n, os, s, pid, inside, e);
 }

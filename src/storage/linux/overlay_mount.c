@@ -275,7 +275,11 @@ ovl_mount(const struct ovl *o, const struct ovl_fs *f, bool ro, const struct sto
 	if (lowers.n == 0)
 		strv_add(&lowers, "../empty");
 	int rc = strv_check(&lowers, f->entry, e);
-	return rc < 0 ? rc : mount_plan(&p, f->entry, e);
+	if (rc == 0)
+		rc = mount_plan(&p, f->entry, e);
+	if (rc >= 0 && mapped >= 0 && map->spent != NULL)
+		*map->spent = take_fd(mapped);
+	return rc;
 }
 
 /*
