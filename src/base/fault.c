@@ -38,11 +38,13 @@ fault_point(const char *name)
 {
 	static atomic_ulong passes; /* of the armed point, in this process */
 	const char *file = getenv("POT_FAULT_LOG");
-	const char *armed = getenv("POT_FAULT");
+	const char *armed = getenv("POT_FAULT"), *stop = getenv("POT_FAULT_STOP");
 	size_t n = strlen(name);
 
 	if (file != NULL)
 		log_pass(file, name);
+	if (stop != NULL && strcmp(stop, name) == 0)
+		raise(SIGSTOP);
 	if (armed == NULL || strncmp(armed, name, n) != 0 || (armed[n] != '\0' && armed[n] != ':'))
 		return;
 	unsigned long wanted = armed[n] == ':' ? strtoul(armed + n + 1, NULL, 10) : 1;

@@ -7,8 +7,9 @@
  * nothing of it.  Then
  *   POT_FAULT=NAME[:N]   SIGKILL to this process at the Nth (default 1st) pass
  *                        of the point NAME;
+ *   POT_FAULT_STOP=NAME  SIGSTOP at each pass of the point NAME, for what happens beside it;
  *   POT_FAULT_LOG=FILE   each pass appends the line NAME to FILE.
- * Both are read at every pass, so that a test can set them after a fork.
+ * All are read at every pass, so that a test can set them after a fork.
  * Names are "area.operation.step": [a-z0-9._-]+, unique in the code.
  */
 #ifndef BASE_FAULT_H

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/fault.h"
 #include "base/inroot.h"
 #include "model/passwd.h"
 
@@ -164,6 +165,24 @@ find_user(const struct iso_ref *ref, const char *spec, struct passwd_user *u, st
 	return rc < 0 ? rc : passwd_lookup(buf_cstr(&passwd), buf_cstr(&group), spec, u, e);
 }
 
+/*
+ * Nothing is locked here: a change of limits may have given the pot further groups between our reading of its
+ * state and the making of the process, which is in none of them then.
+ */
+static void
+follow_groups(struct epot *p)
+{
+	AUTO_FREE char *before = strdup(p->state.rec.cgroup);
+	struct err own = ERR_INIT;
+	int rc = before == NULL ? err_nomem(&own) : state_reload(&p->state, &own);
+
+	if (rc == 0 && strcmp(before, p->state.rec.cgroup) != 0)
+		rc = iso_cgroup_follow(p->state.rec.cgroup, &own);
+	if (rc < 0)
+		event_warn(&p->eng->events, "pot %s: the command may run without the limits just given: %s",
+		    p->name, own.msg);
+}
+
 int
 eng_exec(
     struct eng *g, const char *name, const struct pot_exec_args *a, struct pot_process *proc, struct err *e)
@@ -211,7 +230,11 @@ eng_exec(
 	if (rc < 0)
 		return rc;
 	proc->fd = -1;
-	return iso_exec(&ref, &spec, &proc->pid, &proc->fd, e);
+	fault_point("exec.read");
+	rc = iso_exec(&ref, &spec, &proc->pid, &proc->fd, e);
+	if (rc == 0)
+		follow_groups(&p);
+	return rc;
 }
 
 /* Names of users, each looked up once: neither a long passwd nor many processes make top slow. */

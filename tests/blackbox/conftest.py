@@ -92,10 +92,10 @@ def pot(program):
     return lab.Pot(program)
 
 
-def prepare(script, verb, directory):
+def prepare(script, verb, directory, *words):
     # Output to a file: a daemon that it starts would keep a pipe open.
     with open(directory + ".log", "w", encoding="utf-8") as log:
-        run = subprocess.run([script, verb, directory], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
+        run = subprocess.run([script, verb, directory, *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
     assert run.returncode == 0, open(directory + ".log", encoding="utf-8").read()
 
 
@@ -125,11 +125,13 @@ def btrfs_mount(place, cgroups):
     prepare(script, "down", directory)
 
 
-def new_node(request, storage):
-    """An installation without bases; the caller removes it."""
+def new_node(request, storage, where=None):
+    """An installation without bases, below `where` or the storage's usual place; the caller removes it."""
     program = request.getfixturevalue("program")
     place = request.getfixturevalue("place")
-    if storage == "btrfs":
+    if where is not None:
+        place = where
+    elif storage == "btrfs":
         place = request.getfixturevalue("btrfs_mount")
     root = tempfile.mkdtemp(prefix="node-", dir=place)
     node = lab.Node(program, root, storage)
@@ -141,10 +143,10 @@ def new_node(request, storage):
 
 
 @contextlib.contextmanager
-def installation(request, storage):
+def installation(request, storage, where=None):
     """A node from init to the proof that de-init left nothing."""
     box = request.getfixturevalue("box")
-    node = new_node(request, storage)
+    node = new_node(request, storage, where)
     node("create-base", "-b", "box", "--from", box)
     yield node
     node("de-init", "-f")
@@ -233,6 +235,26 @@ def node(request, cgroups):
 @pytest.fixture
 def onode(overlay_installation, cgroups):
     with borrowed(overlay_installation, cgroups) as n:
+        yield n
+
+
+@pytest.fixture(scope="session")
+def quota_mount(place, cgroups):
+    """A btrfs with quotas."""
+    script, directory = os.path.join(CONFORMANCE, "prepare_btrfs.sh"), os.path.join(place, "btrfs-quota")
+    prepare(script, "up", directory, "full")
+    yield os.path.join(directory, "mnt")
+    prepare(script, "down", directory)
+
+
+@pytest.fixture(params=("btrfs", "zfs"))
+def quota_node(request, cgroups):
+    """An installation on each storage that has quotas."""
+    if request.param == "zfs":
+        with borrowed(request.getfixturevalue("zfs_installation"), cgroups) as n:
+            yield n
+        return
+    with installation(request, "btrfs", request.getfixturevalue("quota_mount")) as made, borrowed(made, cgroups) as n:
         yield n
 
 

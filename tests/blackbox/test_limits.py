@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import signal
 
 import pytest
 
@@ -275,6 +276,115 @@ def test_update_live(onode):
     onode.run("free", "sleep 100000", "-N", "none")
     assert allowed(onode, "a") == allowed(onode, "free")
 
+
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0] == "T"
+
+
+def members(node, name, controller):
+    with open(os.path.join(group(node, name, controller), "cgroup.procs"), encoding="ascii") as f:
+        return {int(pid) for pid in f.read().split()}
+
+
+def test_update_beside_exec(onode):
+    """A command whose exec had looked before the update is in the groups that the update made."""
+    onode.run("a", "sleep 100000", "-N", "none")
+    process = onode.start("exec", "a", "sh", "-c", "sleep 100000 & echo $!; wait", env={"POT_FAULT_STOP": "exec.read"})
+    lab.wait_until(lambda: is_stopped(process.pid), "the stop after the look")
+    onode("update", "a", "--cpu-quota", "50", "-C", "1", "--io", "rbps=1m")
+    before = members(onode, "a", "pids")
+    process.send_signal(signal.SIGCONT)
+    assert process.stdout.readline().strip().isdigit()
+    assert len(members(onode, "a", "pids") - before) == 2
+    for controller in ("cpu", "cpuset", "blkio", "memory"):
+        lab.wait_until(lambda c=controller: members(onode, "a", c) == members(onode, "a", "pids"), controller, 20)
+    # A later one is there from the start.
+    assert onode.sh("a", "grep Cpus_allowed_list /proc/self/status").split()[1] == limits(onode, "a")["cpu_list"]
+    onode("stop", "-t", "0", "a")
+    process.communicate(timeout=lab.HANG)
+
+
+def test_update_beside_forks(onode):
+    """Of a pot whose processes come and go all the time none is left outside of further groups."""
+    onode.run("a", "sh -c 'f() { while :; do sleep 0.01; done; }; f & f & f & f & f'", "-N", "none")
+    onode("update", "a", "--cpu-quota", "90", "-C", "1")
+    lasting = {pid for pid in members(onode, "a", "pids") if lab.command_line(pid).startswith("sh")}
+    assert len(lasting) >= 5
+    for controller in ("cpu", "cpuset"):
+        assert lasting <= members(onode, "a", controller)
+
+
+# ---- disk
+
+def fill(node, name, mib):
+    """Writes that many MiB into a pot; what dd said."""
+    return node.call("exec", name, "sh", "-c", f"dd if=/dev/urandom of=/big bs=1M count={mib} conv=fsync")
+
+
+def test_disk_quota(quota_node):
+    """A disk quota ends what one pot writes, and nothing else; it can be raised while the pot runs, and taken away."""
+    node = quota_node
+    node.run("a", "sleep 100000", "-N", "none", "--disk", "24m")
+    assert limits(node, "a")["disk"] == 24 * MIB
+    full = fill(node, "a", 64)
+    assert full.status != 0 and re.search("Disk quota exceeded|No space left", full.err), full
+    # Everybody else has room: the host beside it, and another pot.
+    with open(os.path.join(node.root, "canary"), "wb") as f:
+        f.write(bytes(32 * MIB))
+        f.flush()
+        os.fsync(f.fileno())
+    os.unlink(os.path.join(node.root, "canary"))
+    node.run("b", "sleep 100000", "-N", "none")
+    assert fill(node, "b", 32).status == 0
+    # Less than is there is refused, with the number; more does at once.
+    result = node.fails("update", "a", "--disk", "8m", "--pids", "77", says="uses")
+    assert re.search(r"\d{7}", result.err)
+    assert limits(node, "a")["disk"] == 24 * MIB and limits(node, "a")["pids"] == 4096
+    node("update", "a", "--disk", "96m")
+    assert fill(node, "a", 64).status == 0
+    node("exec", "a", "rm", "/big")
+    node("restart", "-t", "0", "a")
+    assert limits(node, "a")["disk"] == 96 * MIB
+    assert fill(node, "a", 128).status != 0
+    node("update", "a", "--disk", "0")
+    assert limits(node, "a")["disk"] is None
+    assert fill(node, "a", 128).status == 0
+
+
+def test_clone_has_the_quota(quota_node):
+    """A clone's files have the quota of its source's, each on its own."""
+    node = quota_node
+    node.make("a", None, "-N", "none", "--disk", "24m")
+    node("clone", "-p", "b", "-P", "a", "-F")
+    node("set-cmd", "-p", "b", "-c", "sleep 100000")
+    node("start", "b")
+    assert limits(node, "b")["disk"] == 24 * MIB
+    assert fill(node, "b", 64).status != 0
+
+
+def test_io_weight(onode):
+    """An I/O weight is the kernel's at once, and the usual one again without it."""
+    onode.run("a", "sleep 100000", "-N", "none", "--io", "rbps=100m")
+    there = os.listdir(group(onode, "a", "blkio"))
+    file = next((f for f in ("io.weight", "io.bfq.weight", "blkio.bfq.weight") if f in there), None)
+    if file is None:
+        onode.fails("update", "a", "--io-weight", "500", says="weight")
+        pytest.skip("this kernel has no scheduler with weights (bfq, or the cost model of cgroup v2)")
+
+    def weight():
+        return re.search(r"(\d+)$", control(onode, "a", "blkio", file, file).splitlines()[0]).group(1)
+
+    assert weight() == "100"
+    onode("update", "a", "--io-weight", "500")
+    assert weight() == "500" and limits(onode, "a")["io_weight"] == 500
+    onode("restart", "-t", "0", "a")
+    assert weight() == "500"
+    onode("update", "a", "--io-weight", "0")
+    assert weight() == "100" and limits(onode, "a")["io_weight"] is None
+
+
+# ---- without running
 
 def test_update_stopped(onode):
     """A stopped pot gets its limits with its next start."""

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -367,58 +368,88 @@ cg_make(const struct cg_trees *t, const char *cgroup, struct err *e)
 
 /* ---- a running pot into further groups */
 
-struct move {
-	int to;
-	unsigned moved;
+struct pids {
+	pid_t *v;
+	size_t n, cap;
 };
 
 static int
-move_one(void *arg, pid_t pid)
+pids_add(void *arg, pid_t pid)
 {
-	struct move *m = arg;
-	char text[16];
+	struct pids *p = arg;
 
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	/* One that has ended meanwhile needs no group. */
-	if (pid > 0 && cg_write(m->to, "cgroup.procs", text, NULL) == 0)
-		m->moved++;
+	if (p->n == p->cap) {
+		size_t cap = p->cap == 0 ? 256 : 2 * p->cap;
+		pid_t *v = reallocarray(p->v, cap, sizeof(*v));
+
+		if (v == NULL)
+			return -E_NOMEM;
+		p->v = v;
+		p->cap = cap;
+	}
+	p->v[p->n++] = pid;
 	return 0;
 }
-
-struct tally {
-	uint64_t n;
-};
 
 static int
-tally_one(void *arg, pid_t pid)
+pids_order(const void *a, const void *b)
 {
-	(void)pid;
-	((struct tally *)arg)->n++;
-	return 0;
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
-/* Until as many are there as in the first group: children of what was moved are born there. */
+/* Those in the one group that are not in the other are moved there. How many these were. */
+static int
+move_missing(int from, int to, struct pids *all, struct pids *there, struct err *e)
+{
+	int missing = 0, r;
+
+	/* In this order: one that is born meanwhile is moved once too often, never forgotten. */
+	all->n = there->n = 0;
+	r = cg_each(to, pids_add, there, e);
+	if (r == 0)
+		r = cg_each(from, pids_add, all, e);
+	if (r < 0)
+		return r;
+	if (there->n > 0)
+		qsort(there->v, there->n, sizeof(*there->v), pids_order);
+	for (size_t i = 0; i < all->n; i++) {
+		char text[16];
+
+		/* 0: of another pid namespace. */
+		if (all->v[i] <= 0 ||
+		    (there->n > 0 &&
+			bsearch(&all->v[i], there->v, there->n, sizeof(*there->v), pids_order) != NULL))
+			continue;
+		snprintf(text, sizeof(text), "%d", (int)all->v[i]);
+		/* One that has ended meanwhile needs no group. */
+		(void)!cg_write(to, "cgroup.procs", text, NULL);
+		missing++;
+	}
+	return missing;
+}
+
+/* Until all are there: children of what was moved are born there. */
 static int
 move_all(int from, int to, struct err *e)
 {
-	for (int i = 0; i < VANISHED_TRIES; i++) {
-		struct move m = { to, 0 };
-		struct tally all = { 0 }, there = { 0 };
-		int r = cg_each(to, tally_one, &there, e);
+	struct pids all = { NULL, 0, 0 }, there = { NULL, 0, 0 };
+	int r = 1;
 
-		if (r == 0)
-			r = cg_each(from, tally_one, &all, e);
-		if (r < 0 || there.n >= all.n)
-			return r;
-		r = cg_each(from, move_one, &m, e);
-		if (r < 0)
-			return r;
-	}
+	for (int i = 0; i < VANISHED_TRIES && r > 0; i++)
+		r = move_missing(from, to, &all, &there, e);
+	free(all.v);
+	free(there.v);
+	if (r == -E_NOMEM)
+		return err_nomem(e);
+	if (r <= 0)
+		return r;
 	return err_set(e, E_BUSY, "the pot makes processes faster than they can be moved to a control group");
 }
 
 int
-cg_join(const struct cg_trees *t, const char *cgroup, struct err *e)
+cg_join(const struct cg_trees *t, const char *cgroup, bool make, struct err *e)
 {
 	AUTO_FREE struct visit *v = visit_new(t, cgroup);
 	bool v2;
@@ -427,10 +458,12 @@ cg_join(const struct cg_trees *t, const char *cgroup, struct err *e)
 
 	while (r > 0 && (r = visit_next(v, e)) > 0) {
 		AUTO(fd) int to = -1;
-		int done = make_both(v, false, e);
+		int done = make ? make_both(v, false, e) : 0;
 
 		if (done == 0)
-			done = to = open_dir(v->leaf, e);
+			done = to = open_dir(v->leaf, make ? e : NULL);
+		if (done == -E_NOENT && !make)
+			continue;
 		if (done >= 0)
 			done = move_all(from, to, e);
 		if (done < 0)
@@ -510,7 +543,15 @@ iso_cgroup_make(const char *cgroup, struct err *e)
 int
 iso_cgroup_join(const char *cgroup, struct err *e)
 {
-	return CG_WITH_TREES(cg_join(trees, cgroup, e));
+	return CG_WITH_TREES(cg_join(trees, cgroup, true, e));
+}
+
+int
+iso_cgroup_follow(const char *cgroup, struct err *e)
+{
+	int r = CG_WITH_TREES(cg_join(trees, cgroup, false, e));
+
+	return r == -E_NOENT ? 0 : r;
 }
 
 int

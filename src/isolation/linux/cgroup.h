@@ -55,7 +55,7 @@ int cg_path(const struct cg_trees *, const char *parent, const char *prefix, con
 int cg_extend(const struct cg_trees *, const char *cgroup, const char *parent, const char *prefix,
     const char *name, unsigned controllers, char out[static ISO_CGROUP_MAX], struct err *) MUST_CHECK;
 int cg_make(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
-int cg_join(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
+int cg_join(const struct cg_trees *, const char *cgroup, bool make, struct err *) MUST_CHECK;
 int cg_remove(const struct cg_trees *, const char *cgroup, struct err *) MUST_CHECK;
 
 /* The directory of the first group: that for counting, freezing, killing. E_NOENT when it is gone. */
