@@ -111,7 +111,7 @@ struct pot_limit {
 };
 struct pot_create_args {
 	const char *name;
-	const char *base; /* exactly one of base, image and from_pot */
+	const char *base;  /* exactly one of base, image and from_pot */
 	const char *image; /* a reference; E_NOENT: not on this node, E_STATE: not for this machine */
 	const char *from_pot;
 	const char *tag;     /* with from_pot: its snapshot; NULL: its last, E_NOENT when none
@@ -136,8 +136,8 @@ struct pot_create_args {
 	/* "NAME=VALUE": cap-add, cap-drop, device, privileged, read-only, seccomp, shm-size, sysctl, tmpfs,
 	   userns as the options of pot create; cap-add, cap-drop, device, sysctl and tmpfs may repeat. */
 	const char *const *walls;
-	const char *const *env;   /* NAME=value on top of the image's or the source's */
-	const char *const *args;  /* with image: words behind its entry point, in place of its own command */
+	const char *const *env;  /* NAME=value on top of the image's or the source's */
+	const char *const *args; /* with image: words behind its entry point, in place of its own command */
 	const struct pot_limit *limits; /* on top of the source's */
 	size_t nlimits;
 };
@@ -315,13 +315,14 @@ struct pot_info {
 	struct pot_summary summary;
 	char id[17];
 	char type[8], parent[64], hostname[65], dns[16], stack[8], storage[16];
-	char image[256], image_id[136]; /* it was made from, and the digest that the name meant then; "": none */
-	char user[256], workdir[256];   /* of its command; "": root, "/" */
+	char image[256],
+	    image_id[136]; /* it was made from, and the digest that the name meant then; "": none */
+	char user[256], workdir[256]; /* of its command; "": root, "/" */
 	int level;
 	int64_t created_ns;
 	char command[1024];
-	char root_fs[256]; /* where its files are, for people ("overlay pots/web") */
-	char cgroup[640]; /* its groups: HIERARCHIES:PATH, separated by blanks */
+	char root_fs[256];   /* where its files are, for people ("overlay pots/web") */
+	char cgroup[640];    /* its groups: HIERARCHIES:PATH, separated by blanks */
 	char isolation[128]; /* "pid mount uts ipc cgroup net user" */
 	/* User ids of the host that are the pot's 0 and following; 0 ids: none of its own, and why. */
 	uint32_t userns_first, userns_ids;

@@ -38,14 +38,14 @@ struct opt {
 /* How a verb takes pots: with -p/--pot NAME, or as the first positional(s). */
 enum pot_use { POT_NONE, POT_ONE, POT_OPTIONAL, POT_MANY, POT_ANY }; /* MANY: at least one, ANY: or none */
 
-#define CMD_ROOT 0x01u   /* needs uid 0 */
-#define CMD_JSON 0x02u   /* shows something: --format json */
-#define CMD_TAIL 0x04u   /* ends in a command: its words are never options */
-#define CMD_STATUS 0x08u /* exits with a command's status; pot's own failures are 125 */
-#define CMD_NOCTX 0x10u  /* needs no installation: nothing is opened or read */
-#define CMD_HIDDEN 0x20u /* for pot itself: not in help, completion, suggestions */
+#define CMD_ROOT 0x01u       /* needs uid 0 */
+#define CMD_JSON 0x02u       /* shows something: --format json */
+#define CMD_TAIL 0x04u       /* ends in a command: its words are never options */
+#define CMD_STATUS 0x08u     /* exits with a command's status; pot's own failures are 125 */
+#define CMD_NOCTX 0x10u      /* needs no installation: nothing is opened or read */
+#define CMD_HIDDEN 0x20u     /* for pot itself: not in help, completion, suggestions */
 #define CMD_TAIL_FIRST 0x80u /* with CMD_TAIL: the command begins behind the first positional */
-#define CMD_NEWPOT 0x40u /* the pot's name is a new one: no completion of names */
+#define CMD_NEWPOT 0x40u     /* the pot's name is a new one: no completion of names */
 
 #define CMD_ALIASES 2
 

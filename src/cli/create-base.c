@@ -24,7 +24,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 static const struct opt opts[] = {
 	{ "release", 'r', "RELEASE", 0, "the release: bookworm, debian:bookworm" },
 	{ "base", 'b', "NAME", 0, "name of the base; without it made from the release or the file" },
-	{ "from", 0, "SOURCE", OPT_FILE, "take this root tarball (- is standard input), directory or image of this node" },
+	{ "from", 0, "SOURCE", OPT_FILE,
+	    "take this root tarball (- is standard input), directory or image of this node" },
 	{ "mirror", 0, "URL", 0, "fetch from this mirror, not from the host's own package sources" },
 	{ "include", 0, "PACKAGES", 0, "with -r: install these packages too, separated by commas" },
 	{ "max-size", 0, "SIZE", 0, "refuse archives that unpack to more than SIZE (64g)" },

@@ -30,8 +30,10 @@ const struct cmd cmd_mount_in = {
 	.summary = "show a directory of the host in a pot",
 	.text =
 	    "The directory appears in the pot at every start, and at once when the pot runs.\n"
-	    "A pot with a user namespace sees the host's users as nobody and writes as users of its own range.\n"
-	    "With --idmap user 0 of the directory is user 0 of the pot, and so on: what the pot's root writes\n"
+	    "A pot with a user namespace sees the host's users as nobody and writes as users of its own "
+	    "range.\n"
+	    "With --idmap user 0 of the directory is user 0 of the pot, and so on: what the pot's root "
+	    "writes\n"
 	    "is the host's root's. Where the file system of the directory cannot do that, it is an error.",
 	.args = "",
 	.pot = POT_ONE,

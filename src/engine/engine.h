@@ -26,9 +26,9 @@ struct eng {
 	int root_fd;       /* -1: the directory does not exist */
 	int pots_fd;       /* -1: not initialised */
 	struct config *conf;
-	struct kv node;    /* ROOT/node, empty before init */
-	struct stor *stor; /* opened by eng_need_storage */
-	struct net *net;   /* opened by eng_need_net */
+	struct kv node;          /* ROOT/node, empty before init */
+	struct stor *stor;       /* opened by eng_need_storage */
+	struct net *net;         /* opened by eng_need_net */
 	struct iso_meter *meter; /* opened by eng_stats */
 	struct pot_events events;
 	const volatile bool *cancel;
@@ -119,7 +119,6 @@ int eng_mount_out(struct eng *, const char *name, const char *target, struct err
 /* limit.c */
 int eng_update(struct eng *, const char *name, const struct pot_limit *, size_t n, struct err *) MUST_CHECK;
 
-
 /* publish.c */
 int eng_set_ports(struct eng *, const char *name, enum pot_change, char *const *, struct err *) MUST_CHECK;
 
@@ -143,10 +142,10 @@ int eng_image_users(struct eng *, eng_image_user_fn *, void *arg, struct err *) 
 int eng_image_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
 /* A pot as what an image is made of. */
 struct eng_tree {
-	int root, parent;             /* read-only roots: the pot's, and of what it was made from */
-	const char *base;             /* it was made from, "" */
+	int root, parent;               /* read-only roots: the pot's, and of what it was made from */
+	const char *base;               /* it was made from, "" */
 	const char *image, *image_name; /* manifest and name of the image it was made from, "" */
-	struct kv *settings;          /* IMG_SET_* (model/imgrecord.h) */
+	struct kv *settings;            /* IMG_SET_* (model/imgrecord.h) */
 };
 typedef int eng_tree_fn(void *arg, const struct eng_tree *, struct err *);
 /* Of a stopped pot, which is locked meanwhile, or of a snapshot of any. */

@@ -42,7 +42,7 @@ struct state_rec {
 	uint64_t run_id, runs;
 	struct proc_id init, shim;
 	int64_t created_ns, started_ns, stopped_ns, exit_ns;
-	int32_t status, signal; /* of the last end; status -1: none */
+	int32_t status, signal;     /* of the last end; status -1: none */
 	uint32_t paused, oom_kills; /* of the last run: kills for want of memory */
 	char base[64];
 	char network[24];

@@ -89,7 +89,8 @@ int iso_userns(uint32_t first, uint32_t count, struct err *) MUST_CHECK;
  * beside the caller. ids 0: no user namespace (*userns_fd -1), only the network.
  */
 struct iso_ahead;
-int iso_ahead(uint32_t first, uint32_t ids, bool net, struct iso_ahead **, int *userns_fd, struct err *) MUST_CHECK;
+int iso_ahead(
+    uint32_t first, uint32_t ids, bool net, struct iso_ahead **, int *userns_fd, struct err *) MUST_CHECK;
 /* Waits for the network: the namespace and an rtnetlink socket in it, the caller's from now on. False: there is
    none, and a start that makes its own will say why. */
 bool iso_ahead_net(struct iso_ahead *, int fds[static 2]);

@@ -198,10 +198,9 @@ check_create(const struct pot_create_args *a, struct err *e)
 		err_set(e, E_INVAL, "a pot is made from one base (-b), one pot (-P) or one image");
 		return err_hint(e, "pot list -b shows the bases");
 	}
-	rc = a->base != NULL ? name_check_base(a->base, e)
-	    : a->image != NULL
-	    ? ref_parse(a->image, &ref, e)
-	    : name_check(a->from_pot, "pot", e);
+	rc = a->base != NULL   ? name_check_base(a->base, e)
+	    : a->image != NULL ? ref_parse(a->image, &ref, e)
+			       : name_check(a->from_pot, "pot", e);
 	if (rc == 0 && a->from_pot != NULL && strcmp(a->from_pot, a->name) == 0)
 		rc = err_set(e, E_INVAL, "a pot cannot be made from itself");
 	if (rc == 0 && a->tag != NULL)

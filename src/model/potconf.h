@@ -65,7 +65,7 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_MEMORY "pot.rss.memory"   /* limits: model/limit.h */
 #define PC_CPUS "pot.rss.cpus"
 #define PC_LIMIT "pot.limit." /* followed by the limit's name */
-#define PC_MOUNT "pot.mount"         /* repeated, text_join of SOURCE TARGET [ro] [idmap] */
+#define PC_MOUNT "pot.mount"  /* repeated, text_join of SOURCE TARGET [ro] [idmap] */
 
 #define PC_IMAGE "pot.image"       /* the image it was made from, as a reference */
 #define PC_IMAGE_ID "pot.image.id" /* digest of its manifest */

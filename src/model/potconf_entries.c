@@ -307,7 +307,8 @@ mount_fini(struct potconf_mount *m)
 
 /* A checked copy. On error nothing is owned. */
 static int
-mount_make(struct potconf_mount *m, const char *source, const char *target, bool ro, bool idmap, struct err *e)
+mount_make(
+    struct potconf_mount *m, const char *source, const char *target, bool ro, bool idmap, struct err *e)
 {
 	int r;
 

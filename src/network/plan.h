@@ -60,7 +60,8 @@ struct net_plan_link {
 	struct ip_prefix addrs[NET_LINK_ADDRS];
 	size_t nroutes;
 	struct net_route routes[2];
-	struct net_rate in, out; /* in: to the pot (queue of the host end); out: from it (queue of the inner end) */
+	struct net_rate in,
+	    out; /* in: to the pot (queue of the host end); out: from it (queue of the inner end) */
 };
 
 struct net_plan {

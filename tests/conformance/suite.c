@@ -362,7 +362,8 @@ main(int argc, char **argv)
 		} else
 			t.par.zfs_root = argv[i];
 	}
-	const struct suite_case *const all[] = { suite_basic, suite_content, suite_crash, suite_space, suite_idmap };
+	const struct suite_case *const all[] = { suite_basic, suite_content, suite_crash, suite_space,
+		suite_idmap };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		run_cases(&t, all[i], only, count);
 	printf("1..%d\n", count[0] + count[1] + count[2]);

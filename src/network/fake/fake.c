@@ -60,8 +60,8 @@ net_rates(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
 	if (dir < 0)
 		return dir;
 	snprintf(name, sizeof(name), "%s.rates", s->id);
-	snprintf(text, sizeof(text), "%llu %llu\n", (unsigned long long)s->in_bps,
-	    (unsigned long long)s->out_bps);
+	snprintf(
+	    text, sizeof(text), "%llu %llu\n", (unsigned long long)s->in_bps, (unsigned long long)s->out_bps);
 	return file_write_atomic(dir, name, 0600, text, strlen(text), e);
 }
 

@@ -41,8 +41,7 @@ unmount_path(const char *path, int flags, struct err *e)
 }
 
 int
-zfs_os_mount(
-    const char *dataset, const char *path, bool ro, const struct stor_idmap *map, struct err *e)
+zfs_os_mount(const char *dataset, const char *path, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	(void)map; /* never given: there is no STOR_CAP_IDMAP here */
 	struct statfs sf;

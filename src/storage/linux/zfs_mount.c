@@ -51,8 +51,7 @@ zfs_os_is_mounted(const char *path)
 }
 
 int
-zfs_os_mount(
-    const char *dataset, const char *path, bool ro, const struct stor_idmap *map, struct err *e)
+zfs_os_mount(const char *dataset, const char *path, bool ro, const struct stor_idmap *map, struct err *e)
 {
 	AUTO(fd) int dir = -1;
 	struct statfs sf;

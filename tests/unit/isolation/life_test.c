@@ -477,11 +477,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { T(exit_codes), T(exit_true), T(death_by_signal),
 		T(missing_command), T(not_executable), T(direct_refused), T(direct_init),
-		T(is_pid_2_with_clean_fds),
-		T(pid_1_has_one_pipe), T(environment_and_place), T(user_and_groups),
-		T(ignored_signals_are_reset), T(devices), T(zombies_are_reaped), T(signals_reach_the_command),
-		T(persistent), T(killed), T(dies_with_its_shim), T(aborted), T(caller_dies),
-		T(bad_set_up_leaves_nothing), T(lock_means_alive), T(small_in_memory) };
+		T(is_pid_2_with_clean_fds), T(pid_1_has_one_pipe), T(environment_and_place),
+		T(user_and_groups), T(ignored_signals_are_reset), T(devices), T(zombies_are_reaped),
+		T(signals_reach_the_command), T(persistent), T(killed), T(dies_with_its_shim), T(aborted),
+		T(caller_dies), T(bad_set_up_leaves_nothing), T(lock_means_alive), T(small_in_memory) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
