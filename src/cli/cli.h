@@ -230,9 +230,10 @@ json_t *js_limits(const struct pot_limits *);
 	    { "io-weight", 0, "N", 0, "weight when a disk is busy, 1 to 1000; 100 is usual" },               \
 	    { "io", 0, "[DEVICE:]RATES", OPT_MANY, "rbps=SIZE,wbps=SIZE,riops=N,wiops=N of a disk" },        \
 	    { "disk", 0, "SIZE", 0, "quota of its files, where the storage has quotas" },                    \
-	    { "on-oom", 0, "kill|restart|stop", 0, "what is done when its memory is used up" },              \
+	    { "on-oom", 0, "kill|restart|stop", 0,                                                           \
+		    "when its memory is used up; restart: by the supervisor" },                              \
 	{                                                                                                    \
-		"restart", 0, "POLICY", 0, "no, always, on-failure[:N] or unless-stopped"                    \
+		"restart", 0, "POLICY", 0, "for the supervisor: no, always, on-failure[:N], unless-stopped"  \
 	}
 #define NETWORK_OPTS NETWORK_OPTS_AS('i', 'd')
 /* For verbs that have other uses for the two letters. */

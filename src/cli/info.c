@@ -48,6 +48,22 @@ show_ports(const struct pot_info *in)
 }
 
 static void
+show_rate(const char *head, uint64_t bps)
+{
+	static const char *const units[] = { "", "k", "M", "G" };
+	unsigned long long n = bps;
+	size_t u = 0;
+
+	/* In whole numbers, as it was given. */
+	while (n != 0 && n % 1000 == 0 && u + 1 < ARRAY_LEN(units)) {
+		n /= 1000;
+		u++;
+	}
+	if (bps != 0)
+		field(head, "%llu%s bit/s at most", n, units[u]);
+}
+
+static void
 show_network(const struct pot_info *in)
 {
 	bool bridged = in->nbridges > 0;
@@ -64,10 +80,8 @@ show_network(const struct pot_info *in)
 		field("stack", "%s", in->stack);
 	show_strings("names", in->names, in->nnames);
 	show_ports(in);
-	if (in->net_in != 0)
-		field("net in", "%llu bit/s at most", (unsigned long long)in->net_in);
-	if (in->net_out != 0)
-		field("net out", "%llu bit/s at most", (unsigned long long)in->net_out);
+	show_rate("net in", in->net_in);
+	show_rate("net out", in->net_out);
 	for (size_t i = 0; i < in->ninterfaces; i++) {
 		char rx[TEXT_SIZE_LEN], tx[TEXT_SIZE_LEN];
 

@@ -33,7 +33,8 @@ too_small(const char *what, uint64_t min, struct err *e)
 	char text[TEXT_SIZE_LEN];
 
 	text_size_print(min, text);
-	return err_set(e, E_INVAL, "%s is too small: it must be at least %" PRIu64 " (%s)", what, min, text);
+	err_set(e, E_INVAL, "%s is too small: it must be at least %" PRIu64 " (%s)", what, min, text);
+	return err_hint(e, "a number alone is bytes; 64m, 1.5g");
 }
 
 static int
