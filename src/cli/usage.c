@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 
 #define TEXT_COLUMN 30
+#define USAGE_COLUMNS 100
+#define USAGE_INDENT 10 /* and a blank: below the verb */
 
 static const char *
 pots_usage(const struct cmd *c)
@@ -47,6 +49,43 @@ usage_line(const struct cmd *c, FILE *f)
 	fprintf(f, "%s%s%s", pots_usage(c), c->args[0] != '\0' ? " " : "", c->args);
 }
 
+/* The end of a part that stays on one line: "[-M SIZE]", "NAME", "[--io RATES] ...". */
+static size_t
+usage_part(const char *s)
+{
+	size_t n = 0;
+	int depth = 0;
+
+	for (; s[n] != '\0' && (s[n] != ' ' || depth > 0 || strncmp(s + n, " ...", 4) == 0); n++)
+		depth += (s[n] == '[') - (s[n] == ']');
+	return n;
+}
+
+static void
+usage_folded(const struct cmd *c, FILE *f)
+{
+	AUTO_FREE char *line = NULL;
+	size_t len, column = 0;
+	FILE *whole = open_memstream(&line, &len);
+
+	if (whole == NULL)
+		return;
+	usage_line(c, whole);
+	if (fclose(whole) != 0)
+		return;
+	column += (size_t)fprintf(f, "usage:");
+	for (const char *s = line; *s != '\0'; s += *s == ' ') {
+		size_t n = usage_part(s);
+
+		if (column + 1 + n > USAGE_COLUMNS) {
+			fprintf(f, "\n%*s", USAGE_INDENT, "");
+			column = USAGE_INDENT;
+		}
+		column += (size_t)fprintf(f, " %.*s", (int)n, s);
+		s += n;
+	}
+}
+
 static void
 option_row(const struct opt *o, FILE *f)
 {
@@ -69,8 +108,7 @@ option_row(const struct opt *o, FILE *f)
 void
 usage_cmd(const struct cmd *c, FILE *f)
 {
-	fputs("usage: ", f);
-	usage_line(c, f);
+	usage_folded(c, f);
 	fprintf(f, "\n\n%s\n", c->text);
 	if (c->aliases[0] != NULL) {
 		fputs("\nalso called:", f);
