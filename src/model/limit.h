@@ -15,12 +15,13 @@
 #define LIMITS_DEVICE_MAX 128
 
 /* In this order: setrlimit(2)'s, by the names that everybody uses. */
-#define LIMITS_ULIMITS(X)                                                                             \
-	X(as)                                                                                         \
-	X(core)                                                                                       \
-	X(cpu)                                                                                        \
-	X(data) X(fsize) X(memlock) X(msgqueue) X(nice) X(nofile) X(nproc) X(rss) X(rtprio) X(rttime) \
-	    X(sigpending) X(stack)
+#define LIMITS_ULIMITS(X) \
+	X(as)             \
+	X(core)           \
+	X(cpu)            \
+	X(data)           \
+	X(fsize)          \
+	X(memlock) X(msgqueue) X(nice) X(nofile) X(nproc) X(rss) X(rtprio) X(rttime) X(sigpending) X(stack)
 enum limits_ulimit {
 #define X(name) LIMITS_ULIMIT_##name,
 	LIMITS_ULIMITS(X)
