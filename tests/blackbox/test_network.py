@@ -28,6 +28,12 @@ def ip(*args):
     subprocess.run(["ip", *args], check=True)
 
 
+def address_lan6():
+    """The host's own part of IPv6 on the LAN; also after IPv6 was turned off, which takes it away."""
+    ip("addr", "replace", "2001:db8::1/64", "dev", "lan0", "nodad")
+    ip("-6", "route", "replace", "default", "via", "2001:db8::2")
+
+
 @pytest.fixture(scope="module")
 def lan():
     """The pid of a process on the LAN; the host's default routes lead there."""
@@ -37,13 +43,12 @@ def lan():
     ip("link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))
     there = ["nsenter", "-t", str(process.pid), "-n", "ip"]
     ip("addr", "add", "192.0.2.1/24", "dev", "lan0")
-    ip("addr", "add", "2001:db8::1/64", "dev", "lan0", "nodad")
     ip("link", "set", "lan0", "up")
     for args in (["addr", "add", "192.0.2.2/24", "dev", "eth0"],
                  ["addr", "add", "2001:db8::2/64", "dev", "eth0", "nodad"], ["link", "set", "eth0", "up"]):
         subprocess.run(there + args, check=True)
     ip("route", "add", "default", "via", "192.0.2.2")
-    ip("-6", "route", "add", "default", "via", "2001:db8::2")
+    address_lan6()
     yield process.pid
     process.kill()
     process.wait()
@@ -598,7 +603,7 @@ def test_hook_facts(onode, tmp_path):
     assert out.read_text() == f"{facts['ip'][0]} {facts['ip'][1]} public 18080:80/tcp\n"
 
 
-def test_ipv6_disabled(onode):
+def test_ipv6_disabled(onode, lan):
     """Where IPv6 is turned off on the host, pots with IPv4 run as ever, those with both have IPv4 outside and each other
     by IPv6, and doctor says it."""
     paths = [f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6" for which in ("default", "all")]
@@ -618,6 +623,7 @@ def test_ipv6_disabled(onode):
         assert any("IPv6 is turned off" in f["text"] for f in onode.call("--format", "json", "doctor").json())
     finally:
         turn("0")
+        address_lan6()
 
 
 def test_nginx(debian, lan):
