@@ -142,6 +142,20 @@ link_addr_find(struct nl_sock *s, const struct ip_addr *addr, int *index, struct
 	return rc;
 }
 
+int
+link_addr_has6(struct nl_sock *s, int index, const struct ip_addr *addr, struct err *e)
+{
+	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
+	struct ifaddrmsg h = { .ifa_family = AF_INET6, .ifa_index = (uint32_t)index };
+	struct find f = { addr, 0 };
+	int rc;
+
+	nl_begin(&b, RTM_GETADDR, 0, &h, sizeof(h), "cannot look for an address", EADDRNOTAVAIL);
+	nl_put(&b, IFA_ADDRESS, addr->b, 16);
+	rc = nl_talk(s, &b, got_addr, &f, NULL, e);
+	return rc < 0 ? rc : f.index == index;
+}
+
 static int
 got_route(void *arg, const struct nlmsghdr *h, struct err *e)
 {

@@ -69,6 +69,8 @@ int link_addr_add(struct nl_sock *, int index, const struct ip_prefix *, struct 
 int link_addr_del(struct nl_sock *, int index, const struct ip_prefix *, struct err *) MUST_CHECK;
 /* Where has the host this address? *index 0: nowhere. */
 int link_addr_find(struct nl_sock *, const struct ip_addr *, int *index, struct err *) MUST_CHECK;
+/* 1: this interface has this IPv6 address, 0: not. Does not list the others. */
+int link_addr_has6(struct nl_sock *, int index, const struct ip_addr *, struct err *) MUST_CHECK;
 /* Interface of the route to the outside: E_NOENT when there is none. */
 int link_default(struct nl_sock *, int family, int *index, struct err *) MUST_CHECK;
 

@@ -104,6 +104,20 @@ os_remove_rules(struct net_os *os, struct err *e)
 
 /* ---- bridges ------------------------------------------------------------------------------ */
 
+/* 1: the bridge has its addresses of IPv6. Turning that off and on again, for one, takes them away. */
+static int
+has_addresses6(struct net *n, struct net_os *os, const struct os_bridge *br, struct err *e)
+{
+	struct net_bridge_plan plan;
+	int rc = 1;
+
+	net_plan_bridge(&plan, n->node, n->isolate, &br->rec);
+	for (size_t i = 0; rc == 1 && i < plan.naddrs; i++)
+		if (plan.addrs[i].addr.family == 6)
+			rc = link_addr_has6(&os->rt, br->index, &plan.addrs[i].addr, e);
+	return rc;
+}
+
 int
 os_bridge_whole(struct net *n, struct net_os *os, struct os_bridge *br, struct err *e)
 {
@@ -111,7 +125,9 @@ os_bridge_whole(struct net *n, struct net_os *os, struct os_bridge *br, struct e
 	int rc = link_get(&os->rt, br->rec.ifname, &l, e);
 
 	br->index = l.index;
-	return rc < 0 ? rc : l.bridge && (l.flags & IFF_UP) && l.group == net_name_group(n->node);
+	if (rc < 0 || !l.bridge || !(l.flags & IFF_UP) || l.group != net_name_group(n->node))
+		return rc < 0 ? rc : 0;
+	return has_addresses6(n, os, br, e);
 }
 
 static int
