@@ -123,6 +123,8 @@ def test_t20_t22_swaps_while_starting(onode, attack, host):
             assert result.err.count("\n") == 1, result
     assert started > 0
     assert swapper.stdout.readline() == b"enough\n"
+    # Nobody may exchange anything any more when the host's directory is looked at.
+    onode("stop", "-t", "0", "evil")
     lab.kill_group(swapper)
 
 
