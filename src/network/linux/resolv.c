@@ -11,66 +11,10 @@
 #include "base/event.h"
 #include "base/file.h"
 #include "network/linux/os.h"
+#include "network/resolvtext.h"
 
 #define RESOLV_MAX 65536
-#define SERVERS_MAX 3 /* MAXNS of resolv.h: what programs read */
 #define RESOLVED "/run/systemd/resolve/resolv.conf"
-
-struct resolv {
-	struct ip_addr servers[SERVERS_MAX];
-	size_t n;
-	struct ip_addr local; /* on 127.0.0.x */
-	bool local6, stub;
-	struct buf rest; /* all other lines */
-};
-
-static bool
-is_stub(const struct ip_addr *a)
-{
-	static const struct ip_addr stubs[] = { { 4, { 127, 0, 0, 53 } }, { 4, { 127, 0, 0, 54 } } };
-
-	return ip_equal(a, &stubs[0]) || ip_equal(a, &stubs[1]);
-}
-
-static void
-take_server(struct resolv *r, const char *text)
-{
-	struct ip_addr a;
-
-	/* With a zone (fe80::1%eth0) it names an interface of the host's: nothing to a pot. */
-	if (ip_parse(text, &a, NULL) < 0)
-		return;
-	if (!ip_is_loopback(&a)) {
-		if (r->n < SERVERS_MAX)
-			r->servers[r->n++] = a;
-	} else if (a.family == 6) {
-		r->local6 = true;
-	} else if (is_stub(&a)) {
-		r->stub = true;
-		if (r->local.family == 0)
-			r->local = a;
-	} else {
-		r->local = a;
-	}
-}
-
-static void
-parse(struct resolv *r, const char *text, bool servers_only)
-{
-	while (*text != '\0') {
-		size_t len = strcspn(text, "\n");
-		char word[IP_TEXT + 32];
-
-		if (len >= 11 && strncmp(text, "nameserver", 10) == 0 && strchr(" \t", text[10]) != NULL) {
-			if (sscanf(text + 11, "%79s", word) == 1)
-				take_server(r, word);
-		} else if (!servers_only) {
-			buf_add(&r->rest, text, len);
-			buf_str(&r->rest, "\n");
-		}
-		text += len + (text[len] == '\n');
-	}
-}
 
 /* Servers behind the stub. */
 static void
@@ -79,7 +23,7 @@ look_behind(struct resolv *r)
 	AUTO_FINI(buf) struct buf b = BUF_INIT(RESOLV_MAX);
 
 	if (file_read(AT_FDCWD, RESOLVED, &b, NULL) == 0)
-		parse(r, buf_cstr(&b), true);
+		resolv_parse(r, buf_cstr(&b), true);
 }
 
 /* From now on the rules lead from the bridges to this resolver. */
@@ -172,7 +116,7 @@ net_resolv(struct net *n, const struct net_spec *s, const char *host_resolv, str
 		return 0;
 	if ((rc = net_ready(n, e)) < 0)
 		return rc;
-	parse(&r, host_resolv, false);
+	resolv_parse(&r, host_resolv, false);
 	rc = resolve(n, s, &r, out, e);
 	buf_fini(&r.rest);
 	return rc;
