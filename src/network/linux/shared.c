@@ -25,28 +25,6 @@
 
 /* ---- rules --------------------------------------------------------------------------- */
 
-/* The program that brings rules into the kernel: beside this one (a build's directory), else where it is installed. */
-static int
-find_loader(char out[static PATH_MAX], struct err *e)
-{
-	char self[PATH_MAX];
-	const char *slash;
-	int rc = host_self_path(self, sizeof(self), e);
-
-	if (rc < 0)
-		return rc;
-	slash = strrchr(self, '/');
-	snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash == NULL ? 0 : slash - self), self, LOADER);
-	if (access(out, X_OK) == 0)
-		return 0;
-	snprintf(out, PATH_MAX, "%s/%s", host_libexec(), LOADER);
-	if (access(out, X_OK) == 0)
-		return 0;
-	rc = err_sys(e, "cannot execute %s", out);
-	(void)err_hint(e, LOADER " stands beside this program or in %s: install pot again", host_libexec());
-	return rc;
-}
-
 static int
 apply_text(const struct buf *text, struct err *e)
 {
@@ -55,7 +33,7 @@ apply_text(const struct buf *text, struct err *e)
 	struct proc_spec p = PROC_SPEC_INIT;
 	char loader[PATH_MAX];
 	const char *argv[] = { loader, NULL };
-	int rc = find_loader(loader, e);
+	int rc = host_find_program(LOADER, host_libexec(), loader, sizeof(loader), e);
 
 	if (rc == 0 && fd < 0)
 		rc = err_sys(e, "cannot make a file in memory");
