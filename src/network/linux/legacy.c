@@ -4,6 +4,7 @@
  * and only where the table is in use already: asking for it would make it.
  */
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
@@ -45,58 +46,47 @@ is_drop(const char *target, size_t room)
 	return t.target.u.user.name[0] == '\0' && t.verdict == -NF_DROP - 1;
 }
 
-static int
-drops4(int fd)
+/* The two families differ in how large the head of a rule is, and in nothing else that is read here. */
+static const struct family {
+	int level, info, entries;
+	size_t head, target_offset; /* of a rule */
+} family4 = { IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, sizeof(struct ipt_entry),
+	offsetof(struct ipt_entry, target_offset) },
+  family6 = { IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES, sizeof(struct ip6t_entry),
+	  offsetof(struct ip6t_entry, target_offset) };
+
+_Static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo) &&
+	offsetof(struct ipt_getinfo, underflow) == offsetof(struct ip6t_getinfo, underflow) &&
+	offsetof(struct ipt_getinfo, size) == offsetof(struct ip6t_getinfo, size) &&
+	offsetof(struct ipt_get_entries, size) == offsetof(struct ip6t_get_entries, size) &&
+	offsetof(struct ipt_get_entries, entrytable) == offsetof(struct ip6t_get_entries, entrytable) &&
+	sizeof(struct ipt_get_entries) == sizeof(struct ip6t_get_entries),
+    "ip_tables and ip6_tables answer in one form");
+
+static bool
+drops(int fd, const struct family *f)
 {
 	struct ipt_getinfo info = { .name = TABLE };
 	AUTO_FREE struct ipt_get_entries *all = NULL;
 	socklen_t len = sizeof(info);
-	struct ipt_entry last;
+	const char *rules;
+	uint16_t target;
 	size_t at;
 
-	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0 || info.size > BLOB_MAX)
-		return 0;
+	if (getsockopt(fd, f->level, f->info, &info, &len) < 0 || info.size > BLOB_MAX)
+		return false;
 	len = (socklen_t)(sizeof(*all) + info.size);
 	all = calloc(1, len);
 	at = info.underflow[NF_INET_FORWARD];
-	if (all == NULL || at + sizeof(last) > info.size)
-		return 0;
+	if (all == NULL || at + f->head > info.size)
+		return false;
 	memcpy(all->name, TABLE, sizeof(TABLE));
 	all->size = info.size;
-	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, all, &len) < 0)
-		return 0;
-	memcpy(&last, (const char *)all->entrytable + at, sizeof(last));
-	if (last.target_offset > info.size - at)
-		return 0;
-	return is_drop(
-	    (const char *)all->entrytable + at + last.target_offset, info.size - at - last.target_offset);
-}
-
-static int
-drops6(int fd)
-{
-	struct ip6t_getinfo info = { .name = TABLE };
-	AUTO_FREE struct ip6t_get_entries *all = NULL;
-	socklen_t len = sizeof(info);
-	struct ip6t_entry last;
-	size_t at;
-
-	if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_INFO, &info, &len) < 0 || info.size > BLOB_MAX)
-		return 0;
-	len = (socklen_t)(sizeof(*all) + info.size);
-	all = calloc(1, len);
-	at = info.underflow[NF_INET_FORWARD];
-	if (all == NULL || at + sizeof(last) > info.size)
-		return 0;
-	memcpy(all->name, TABLE, sizeof(TABLE));
-	all->size = info.size;
-	if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_ENTRIES, all, &len) < 0)
-		return 0;
-	memcpy(&last, (const char *)all->entrytable + at, sizeof(last));
-	if (last.target_offset > info.size - at)
-		return 0;
-	return is_drop(
-	    (const char *)all->entrytable + at + last.target_offset, info.size - at - last.target_offset);
+	if (getsockopt(fd, f->level, f->entries, all, &len) < 0)
+		return false;
+	rules = (const char *)all->entrytable;
+	memcpy(&target, rules + at + f->target_offset, sizeof(target));
+	return target <= info.size - at && is_drop(rules + at + target, info.size - at - target);
 }
 
 bool
@@ -108,5 +98,5 @@ legacy_drops(int family)
 	if (!is_used(six ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names"))
 		return false;
 	fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-	return fd >= 0 && (six ? drops6(fd) : drops4(fd));
+	return fd >= 0 && drops(fd, six ? &family6 : &family4);
 }
