@@ -234,6 +234,15 @@ reconcile_op(struct epot *p, struct err *e)
 	return state_write(&p->state, true, e);
 }
 
+int
+epot_end_op(struct epot *p, int rc, struct err *e)
+{
+	p->state.rec.op = OP_NONE;
+	if (state_write(&p->state, false, rc < 0 ? NULL : e) < 0 && rc == 0)
+		rc = -E_SYS;
+	return rc;
+}
+
 static int
 reconcile_run(struct epot *p, struct err *e)
 {

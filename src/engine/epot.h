@@ -78,6 +78,8 @@ int epot_reconcile(struct epot *, struct err *) MUST_CHECK;
  * comes from the shim's record of this run; where there is none, `reason` says why.
  */
 int epot_walk_back(struct epot *, enum pot_state final, const char *reason, struct err *) MUST_CHECK;
+/* Ends what the journal says is under way; rc is how it went, and what is returned unless the writing fails. */
+int epot_end_op(struct epot *, int rc, struct err *) MUST_CHECK;
 void epot_exit_get(const struct epot *, struct pot_exit *);
 /* Waits until the run that the state tells is over and cleaned up; E_TIMEOUT. The lock is not held. */
 int epot_wait_run(struct epot *, int ms, struct err *) MUST_CHECK;

@@ -256,15 +256,6 @@ journal(struct epot *p, const struct epot_limits *want, struct err *e)
 	return state_write(&p->state, false, e);
 }
 
-static int
-end_journal(struct epot *p, int rc, struct err *e)
-{
-	p->state.rec.op = OP_NONE;
-	if (state_write(&p->state, false, rc < 0 ? NULL : e) < 0 && rc == 0)
-		rc = -E_SYS;
-	return rc;
-}
-
 /* From `have` to `want` in the kernel; as before after a failure. */
 static int
 apply(struct epot *p, const struct epot_limits *have, struct epot_limits *want, struct err *e)
@@ -336,7 +327,7 @@ change_running(struct epot *p, struct epot_limits *have, struct epot_limits *wan
 	else if (rc == 0 && ((rc = change_rates(p, have, want, e)) < 0 || (rc = epot_save_conf(p, e)) < 0))
 		go_back(p, have, want);
 	fault_point("update.saved");
-	return end_journal(p, rc, e);
+	return epot_end_op(p, rc, e);
 }
 
 static bool
@@ -362,7 +353,7 @@ change_stopped(struct epot *p, struct epot_limits *have, struct epot_limits *wan
 		rc = change_quota(p, have, want, e);
 	if (rc == 0 && (rc = epot_save_conf(p, e)) < 0)
 		(void)!change_quota(p, want, have, NULL);
-	return end_journal(p, rc, e);
+	return epot_end_op(p, rc, e);
 }
 
 static int

@@ -146,15 +146,6 @@ journal_mount(struct epot *p, const char *target, struct err *e)
 }
 
 static int
-end_journal(struct epot *p, int rc, struct err *e)
-{
-	p->state.rec.op = OP_NONE;
-	if (state_write(&p->state, false, rc < 0 ? NULL : e) < 0 && rc == 0)
-		rc = -E_SYS;
-	return rc;
-}
-
-static int
 mount_now(struct epot *p, const struct potconf_mount *m, bool dir, struct err *e)
 {
 	const struct iso_ref ref = epot_ref(p);
@@ -228,7 +219,7 @@ eng_mount_in(struct eng *g, const char *name, const struct pot_mount *m, struct 
 		if (rc < 0)
 			unmount_now(&p, m->target);
 	}
-	return end_journal(&p, rc, e);
+	return epot_end_op(&p, rc, e);
 }
 
 int
@@ -252,5 +243,5 @@ eng_mount_out(struct eng *g, const char *name, const char *target, struct err *e
 
 		rc = iso_unmount_from(&ref, target, e);
 	}
-	return end_journal(&p, rc, e);
+	return epot_end_op(&p, rc, e);
 }
