@@ -165,6 +165,17 @@ write_own(int dir, json_t *file, struct err *e)
 	return rc;
 }
 
+/* The file as it is, nobody else changing it until *lock is closed. *file NULL: there is none yet. */
+static int
+open_own(int rootfd, int *dir, int *lock, json_t **file, struct err *e)
+{
+	if ((*dir = dir_make(rootfd, CRED_DIR, 0700, e)) < 0)
+		return *dir;
+	if ((*lock = lock_file(*dir, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
+		return *lock;
+	return read_own(rootfd, file, e);
+}
+
 static json_t *
 make_entry(const struct credential *c)
 {
@@ -189,11 +200,7 @@ cred_set(int rootfd, const char *host, const struct credential *c, struct err *e
 	json_t *auths;
 	int rc;
 
-	if ((dir = dir_make(rootfd, CRED_DIR, 0700, e)) < 0)
-		return dir;
-	if ((lock = lock_file(dir, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
-		return lock;
-	if ((rc = read_own(rootfd, &file, e)) < 0)
+	if ((rc = open_own(rootfd, &dir, &lock, &file, e)) < 0)
 		return rc;
 	if (file == NULL && (file = json_object()) == NULL)
 		return err_nomem(e);
@@ -216,11 +223,7 @@ cred_remove(int rootfd, const char *host, struct err *e)
 	json_t *auths;
 	int rc;
 
-	if ((dir = dir_make(rootfd, CRED_DIR, 0700, e)) < 0)
-		return dir;
-	if ((lock = lock_file(dir, "." CRED_FILE ".lock", true, LOCK_MS, e)) < 0)
-		return lock;
-	if ((rc = read_own(rootfd, &file, e)) < 0)
+	if ((rc = open_own(rootfd, &dir, &lock, &file, e)) < 0)
 		return rc;
 	auths = json_object_get(file, "auths");
 	if (json_object_get(auths, host) == NULL)
