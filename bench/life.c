@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 enum part { CREATE, START, END, DESTROY, RUN, FORK, PARTS };
 static const char *const part_names[PARTS] = {
@@ -22,15 +23,6 @@ static const char *const part_names[PARTS] = {
 	[RUN] = "start to end (the two in the middle)",
 	[FORK] = "fork and exec of /bin/true",
 };
-
-static double
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
 
 static void
 die(const struct err *e)

@@ -14,23 +14,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "seccomp/linux/default_program.h"
 #include "seccomp/linux/filter.h"
 
 #define ROUNDS 300
 #define KINDS 4
-
-static double
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static uint32_t
 their_action(uint32_t ret)
