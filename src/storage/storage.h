@@ -220,6 +220,26 @@ struct stor_source stor_source_fd(int *fd);
 /* Reads n bytes; E_CORRUPT when the source ends before. For mechanisms. */
 int stor_source_fill(const struct stor_source *, void *, size_t n, struct err *) MUST_CHECK;
 
+/*
+ * A package of `zfs send -R`, as classic images are, read stream by stream on
+ * any system. The streams in it are plain ones for stor_receive; the package's
+ * own list of properties, snapshots and mount points goes nowhere.
+ */
+struct stor_package;
+struct stor_package_part {
+	char snapshot[257];     /* "POOL/…/NAME@TAG", as the sender called it; any bytes but NUL */
+	char id[STOR_ID_LEN];   /* as stor_stream_id() will say */
+	char from[STOR_ID_LEN]; /* what it is the difference to; "": whole */
+};
+/* E_CORRUPT for anything but a package. The source must last as long as the package. */
+int stor_package_open(struct stor_package **, const struct stor_source *, struct err *) MUST_CHECK;
+/* 1: the next stream is this; 0: there is none. What of the last was not read is passed over. */
+int stor_package_next(struct stor_package *, struct stor_package_part *, struct err *) MUST_CHECK;
+/* Reads the stream that next told of. */
+struct stor_source stor_package_source(struct stor_package *);
+void stor_package_free(struct stor_package *);
+DEFINE_AUTO(stor_package, struct stor_package *, NULL, stor_package_free)
+
 /* Looking at the present of one that nobody writes to: any number of processes at a time. */
 struct stor_look {
 	int root; /* read-only */

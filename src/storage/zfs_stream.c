@@ -19,21 +19,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "storage/zfs.h"
-
-/* dmu_replay_record of DRR_BEGIN, sys/zfs_ioctl.h; in the byte order of who sent. */
-#define RECORD_LEN 312
-#define AT_TYPE 0
-#define AT_PAYLOAD 4
-#define AT_MAGIC 8
-#define AT_VERSION 16
-#define AT_OBJSET 32
-#define AT_TOGUID 40
-#define AT_FROMGUID 48
-#define STREAM_MAGIC UINT64_C(0x2F5bacbac)
-#define SUBSTREAM 1u /* the lowest two bits of the version: the kind of header */
-#define OBJSET_ZFS 2u
-#define FEATURE_RAW (UINT64_C(1) << 24)
-#define FEATURE_RESUMING (UINT64_C(1) << 20)
+#include "storage/zfs_record.h"
 
 int
 zfs_send(
@@ -74,42 +60,25 @@ zfs_stream_id(struct stor *s, struct stor_fs fs, const char *tag, char id[static
 	return rc;
 }
 
-static uint32_t
-get32(const unsigned char *record, size_t at)
-{
-	uint32_t n;
-
-	memcpy(&n, record + at, sizeof(n));
-	return n;
-}
-
-static uint64_t
-get64(const unsigned char *record, size_t at)
-{
-	uint64_t n;
-
-	memcpy(&n, record + at, sizeof(n));
-	return n;
-}
-
 /* Is this the beginning of a stream of one file system that is a difference to `from`, 0: whole? */
 static int
 check_begin(const unsigned char *record, uint64_t from, struct err *e)
 {
-	uint64_t version = get64(record, AT_VERSION), features = version >> 2;
+	uint64_t version = zrec_get64(record, ZREC_VERSION), features = version >> 2;
 
-	if (get64(record, AT_MAGIC) == __builtin_bswap64(STREAM_MAGIC))
+	if (zrec_get64(record, ZREC_AT_MAGIC) == __builtin_bswap64(ZREC_MAGIC))
 		return err_set(e, E_NOTSUP, "zfs: the stream is from a machine of the other byte order");
-	if (get32(record, AT_TYPE) != 0 || get64(record, AT_MAGIC) != STREAM_MAGIC)
+	if (zrec_get32(record, ZREC_TYPE) != ZREC_BEGIN || zrec_get64(record, ZREC_AT_MAGIC) != ZREC_MAGIC)
 		return err_set(e, E_CORRUPT, "zfs: this is no stream of zfs send");
-	if ((version & 3) != SUBSTREAM)
+	if ((version & 3) != ZREC_SUBSTREAM)
 		return err_set(e, E_NOTSUP, "zfs: the stream is a package of several or with properties");
-	if (get32(record, AT_OBJSET) != OBJSET_ZFS)
+	if (zrec_get32(record, ZREC_OBJSET) != ZREC_OBJSET_ZFS)
 		return err_set(e, E_NOTSUP, "zfs: the stream is not of a file system");
 	/* All that have something behind the first record are of these. */
-	if ((features & (FEATURE_RAW | FEATURE_RESUMING)) != 0 || get32(record, AT_PAYLOAD) != 0)
+	if ((features & (ZREC_FEATURE_RAW | ZREC_FEATURE_RESUMING)) != 0 ||
+	    zrec_get32(record, ZREC_PAYLOAD) != 0)
 		return err_set(e, E_NOTSUP, "zfs: the stream is raw, redacted or a resumed one");
-	if (get64(record, AT_FROMGUID) != from)
+	if (zrec_get64(record, ZREC_FROMGUID) != from)
 		return err_set(e, E_CORRUPT, "zfs: the stream is the difference to another snapshot");
 	return 0;
 }
@@ -156,7 +125,7 @@ receive_staged(struct stor *s, struct stor_fs dst, const char *tag, const char *
 	rc = snprintf(to, sizeof(to), "%.*s%s", ZFS_NAME_LEN - 1, staged, strchr(snap, '@'));
 	if (rc >= (int)sizeof(to))
 		return err_set(e, E_INVAL, "zfs: the name '%s' is too long to be received", dst.name);
-	rc = zfs_run_fed(record, RECORD_LEN, src, e, "receive", "-u", to, NULL);
+	rc = zfs_run_fed(record, ZREC_LEN, src, e, "receive", "-u", to, NULL);
 	fault_point("zfs.receive.received");
 	if (rc == 0)
 		rc = check_origin(staged, base, e);
@@ -174,7 +143,7 @@ zfs_receive(struct stor *s, struct stor_fs dst, const char *tag, const struct st
     const struct stor_source *src, struct err *e)
 {
 	const struct zfs_priv *p = s->priv;
-	unsigned char record[RECORD_LEN];
+	unsigned char record[ZREC_LEN];
 	char base[ZFS_NAME_LEN];
 	uint64_t guid = 0;
 	struct err second;
