@@ -299,7 +299,7 @@ static int
 do_write(struct btrfs_stream *st, struct err *e)
 {
 	const struct value *v = &st->v[A_DATA];
-	uint64_t at;
+	uint64_t at = 0;
 	int rc = number(st, A_FILE_OFFSET, &at, e);
 
 	if (rc == 0 && (v->data == NULL || at > INT64_MAX - v->len))
@@ -369,7 +369,7 @@ do_clone(struct btrfs_stream *st, struct err *e)
 static int
 do_truncate(struct btrfs_stream *st, struct err *e)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int rc = number(st, A_SIZE, &size, e);
 
 	if (rc == 0 && size > INT64_MAX)
@@ -479,7 +479,7 @@ do_chown(const struct btrfs_stream *st, const struct place *at, struct err *e)
 static int
 do_chmod(const struct btrfs_stream *st, const struct place *at, struct err *e)
 {
-	uint64_t mode;
+	uint64_t mode = 0;
 	int rc = number(st, A_MODE, &mode, e);
 
 	if (rc == 0 && fchmodat(at->dir, at->last, (mode_t)(mode & 07777), AT_SYMLINK_NOFOLLOW) < 0)
