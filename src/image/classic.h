@@ -8,7 +8,9 @@
 #define IMAGE_CLASSIC_H
 
 #include "base/buf.h"
+#include "base/kv.h"
 #include "image/signify.h"
+#include "storage/storage.h"
 
 #define CLASSIC_NAME_MAX 63
 #define CLASSIC_TAG_MAX 127
@@ -43,5 +45,21 @@ int classic_open(int dirfd, const char *stem, const struct sign_public *, struct
  */
 int classic_complete(int dirfd, const char *stem, const struct classic_origin *, const struct sign_secret *,
     struct err *) MUST_CHECK;
+
+/*
+ * Takes the image in whose .xz is open at its beginning: dst becomes what the
+ * pot's root was, with the snapshot of the same tag; settings get what its
+ * pot.conf says and an image may say (keys IMG_SET_*, model/imgrecord.h).
+ * origin: the snapshot that a layered one stands on, else NULL. All or nothing.
+ */
+struct classic_take {
+	struct stor *stor;
+	struct stor_fs dst;
+	const struct stor_point *origin;
+	const volatile bool *cancel; /* may be NULL */
+};
+int classic_take(const struct classic_take *, int xz, struct kv *settings, struct err *) MUST_CHECK;
+/* The settings in the text of a classic pot.conf. */
+int classic_settings(const char *, size_t, struct kv *, struct err *) MUST_CHECK;
 
 #endif
