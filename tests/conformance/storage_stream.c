@@ -54,8 +54,10 @@ make_first(struct suite *t)
 	OK(fchmodat(root, "d/setuid", 04755, 0) == 0);
 	OK(linkat(root, "f", root, "d/linked", 0) == 0 && symlinkat("/etc/passwd", root, "d/link") == 0);
 	OK(mkfifoat(root, "d/fifo", 0600) == 0 && fd_fill(root, "big", 3 << 20) == 0);
-	AUTO(fd) int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
-	OK(fsetxattr(file, "user.note", "kept", 4, 0) == 0);
+	int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
+	int set = fsetxattr(file, "user.note", "kept", 4, 0);
+	close(file);
+	OK(set == 0);
 	close(root);
 	DO(stor_unmount(t->s, BASE("a"), &t->e));
 	DO(stor_snapshot(t->s, BASE("a"), "s", &t->e));
@@ -94,8 +96,10 @@ first_is_right(struct suite *t, struct stor_fs fs)
 	OK(readlinkat(root, "d/link", text, sizeof(text)) == 11);
 	OK(fstatat(root, "d/fifo", &st, 0) == 0 && S_ISFIFO(st.st_mode));
 	OK(fstatat(root, "big", &st, 0) == 0 && st.st_size == 3 << 20);
-	AUTO(fd) int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
-	OK(fgetxattr(file, "user.note", text, sizeof(text)) == 4);
+	int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fgetxattr(file, "user.note", text, sizeof(text));
+	close(file);
+	OK(n == 4);
 	close(root);
 	DO(stor_unmount(t->s, fs, &t->e));
 	return true;
