@@ -73,6 +73,17 @@ int pot_image_save(struct pot_ctx *, const char *const *names, int fd, struct er
 /* OCI archives and Docker's, compressed or not. name: what to call the only image in it; or NULL. */
 int pot_image_load(struct pot_ctx *, int fd, const char *name, pot_name_fn *loaded, void *arg, struct err *);
 
+/* A classic image (NAME_TAG.xz, .meta, .skein, .skein.sig) as a pot. Only on zfs. */
+struct pot_import_args {
+	const char *name, *tag;
+	const char *from; /* a directory, or the http(s) URL below which the files are */
+	const char *key;  /* file of the public key that must have signed it; NULL: the sum alone counts */
+	const char *pot;  /* NULL: NAME_TAG with '_' for each '.' */
+	bool insecure;    /* plain http without a signature, and certificates that are not good */
+};
+/* made: the name of the pot. E_EXIST; E_NOENT naming the pot that a layered image stands on. */
+int pot_image_import(struct pot_ctx *, const struct pot_import_args *, char made[64], struct err *);
+
 /* ---- registries --------------------------------------------------------------- */
 
 /* How registries are reached; may be all zero. Proxies come from the environment as libcurl reads it. */

@@ -119,6 +119,7 @@ struct source {
 	char base[STOR_NAME_MAX + 1];
 	struct epot pot; /* of -P: locked when a snapshot is to be taken */
 	struct image_source image;
+	const struct eng_maker *maker; /* instead of a file system; its settings are in image */
 };
 
 static int
@@ -287,6 +288,8 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 		rc = inherit_conf(p, s, e);
 	else if (a->image != NULL)
 		rc = image_source_conf(p, &s->image, a->args, e);
+	else if (s->maker != NULL)
+		rc = image_settings_conf(p, &s->image.ready.settings, a->args, e);
 	for (const char *const *v = a->env; v != NULL && *v != NULL && rc == 0; v++)
 		rc = potconf_env_add(&p->conf, *v, e);
 	const struct {
@@ -351,14 +354,22 @@ begin_create(struct epot *p, const struct source *s, struct err *e)
 }
 
 static int
-fill(struct epot *p, const struct pot_create_args *a, const struct source *s, struct err *e)
+fill_root(struct epot *p, struct source *s, struct err *e)
+{
+	if (s->maker == NULL)
+		return stor_clone(p->eng->stor, s->fs, s->tag, epot_fs(p), e);
+	return s->maker->make(s->maker->arg, p->eng->stor, epot_fs(p), &s->image.ready.settings, e);
+}
+
+static int
+fill(struct epot *p, const struct pot_create_args *a, struct source *s, struct err *e)
 {
 	struct state_rec *r = &p->state.rec;
 	uint32_t first;
 	int rc;
 
 	fault_point("create.begun");
-	rc = stor_clone(p->eng->stor, s->fs, s->tag, epot_fs(p), e);
+	rc = fill_root(p, s, e);
 	fault_point("create.cloned");
 	if (rc == 0 && a->image != NULL)
 		rc = image_source_fill(p, &s->image, e);
@@ -384,10 +395,10 @@ fill(struct epot *p, const struct pot_create_args *a, const struct source *s, st
 }
 
 int
-eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
+eng_create_from(struct eng *g, const struct pot_create_args *a, const struct eng_maker *maker, struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
-	struct source s = { .pot = EPOT_INIT, .image = IMAGE_SOURCE_INIT };
+	struct source s = { .pot = EPOT_INIT, .image = IMAGE_SOURCE_INIT, .maker = maker };
 	AUTO(fd) int names = -1;
 	struct err own = ERR_INIT;
 	int rc = eng_need_storage(g, e);
@@ -406,7 +417,7 @@ eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
 	}
 	rc = reserve_name(&p, g, a->name, &own);
 	if (rc == 0) {
-		if (a->image == NULL)
+		if (a->image == NULL && maker == NULL)
 			rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
 		if (rc == 0)
 			rc = begin_create(&p, &s, &own);
@@ -424,6 +435,12 @@ eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
 	if (rc < 0 && e != NULL)
 		*e = own;
 	return rc;
+}
+
+int
+eng_create(struct eng *g, const struct pot_create_args *a, struct err *e)
+{
+	return eng_create_from(g, a, NULL, e);
 }
 
 int

@@ -65,6 +65,17 @@ int eng_base_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
 
 /* create.c */
 int eng_create(struct eng *, const struct pot_create_args *, struct err *) MUST_CHECK;
+/*
+ * A pot whose root somebody else makes: make() is called with the file system's
+ * name, which is free, and makes all of it or nothing; what it adds to settings
+ * (keys IMG_SET_*, model/imgrecord.h) is treated as an image's. args names no source.
+ */
+struct eng_maker {
+	int (*make)(void *arg, struct stor *, struct stor_fs, struct kv *settings, struct err *);
+	void *arg;
+};
+int eng_create_from(
+    struct eng *, const struct pot_create_args *, const struct eng_maker *, struct err *) MUST_CHECK;
 int eng_destroy(struct eng *, const char *name, bool force, struct err *) MUST_CHECK;
 int eng_rename(struct eng *, const char *name, const char *newname, struct err *) MUST_CHECK;
 int eng_prune(struct eng *, const struct pot_prune_args *, pot_name_fn *, void *, struct err *) MUST_CHECK;

@@ -253,10 +253,9 @@ set_stop_signal(struct epot *p, const char *value)
 }
 
 int
-image_source_conf(struct epot *p, const struct image_source *s, const char *const *args, struct err *e)
+image_settings_conf(struct epot *p, const struct kv *kv, const char *const *args, struct err *e)
 {
 	AUTO_FINI(buf) struct buf command = BUF_INIT(KV_FILE_MAX);
-	const struct kv *kv = &s->ready.settings;
 	int rc = join_command(kv, args, &command, e);
 
 	if (rc < 0)
@@ -264,20 +263,35 @@ image_source_conf(struct epot *p, const struct image_source *s, const char *cons
 	const struct {
 		const char *key, *value;
 	} rows[] = {
-		{ PC_IMAGE, s->name },
-		{ PC_IMAGE_ID, s->ready.manifest },
-		{ PC_IMAGE_FS, s->ready.fs },
 		{ PC_CMD, command.len > 0 ? command.data : NULL },
 		{ PC_USER, kv_get(kv, IMG_SET_USER) },
 		{ PC_WORKDIR, kv_get(kv, IMG_SET_WORKDIR) },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
 		rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
-	if (rc < 0)
-		return err_wrap(e, "image %s", s->name);
-	if ((rc = set_env(p, kv, e)) < 0 || (rc = set_lists(p, kv, e)) < 0 || (rc = set_attrs(p, kv, e)) < 0)
+	if (rc < 0 || (rc = set_env(p, kv, e)) < 0 || (rc = set_lists(p, kv, e)) < 0 ||
+	    (rc = set_attrs(p, kv, e)) < 0)
 		return rc;
 	return set_stop_signal(p, kv_get(kv, IMG_SET_STOP_SIGNAL));
+}
+
+int
+image_source_conf(struct epot *p, const struct image_source *s, const char *const *args, struct err *e)
+{
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ PC_IMAGE, s->name },
+		{ PC_IMAGE_ID, s->ready.manifest },
+		{ PC_IMAGE_FS, s->ready.fs },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
+		rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
+	if (rc == 0)
+		rc = image_settings_conf(p, &s->ready.settings, args, e);
+	return rc < 0 ? err_wrap(e, "image %s", s->name) : 0;
 }
 
 int

@@ -29,6 +29,9 @@ int image_source_fill(struct epot *, const struct image_source *, struct err *) 
 /* Into a new pot's pot.conf what the image says; args: words in place of the image's own, or NULL. */
 int image_source_conf(
     struct epot *, const struct image_source *, const char *const *args, struct err *) MUST_CHECK;
+/* The part of it that settings (keys IMG_SET_*) alone say. */
+int image_settings_conf(
+    struct epot *, const struct kv *settings, const char *const *args, struct err *) MUST_CHECK;
 DEFINE_AUTO_FINI(image_source, struct image_source)
 
 /* "USER[:GROUP]" by the passwd and group of a root. */

@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "storage/check.h"
 #include "storage/storage.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -49,8 +50,8 @@ check_fs(struct stor_fs fs, struct err *e)
 	return check_word(fs.name, what[fs.kind], e);
 }
 
-static int
-check_fs_tag(struct stor_fs fs, const char *tag, struct err *e)
+int
+stor_check_tag(struct stor_fs fs, const char *tag, struct err *e)
 {
 	int rc = check_fs(fs, e);
 
@@ -207,7 +208,7 @@ stor_exists(struct stor *s, struct stor_fs fs, struct err *e)
 int
 stor_snapshot(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 {
-	int rc = check_fs_tag(fs, tag, e);
+	int rc = stor_check_tag(fs, tag, e);
 
 	return rc < 0 ? rc : s->ops->snapshot(s, fs, tag, e);
 }
@@ -215,7 +216,7 @@ stor_snapshot(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 int
 stor_snap_destroy(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 {
-	int rc = check_fs_tag(fs, tag, e);
+	int rc = stor_check_tag(fs, tag, e);
 
 	return rc < 0 ? rc : s->ops->snap_destroy(s, fs, tag, e);
 }
@@ -223,7 +224,7 @@ stor_snap_destroy(struct stor *s, struct stor_fs fs, const char *tag, struct err
 int
 stor_rollback(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 {
-	int rc = check_fs_tag(fs, tag, e);
+	int rc = stor_check_tag(fs, tag, e);
 
 	return rc < 0 ? rc : s->ops->rollback(s, fs, tag, e);
 }
@@ -239,7 +240,7 @@ stor_snap_list(struct stor *s, struct stor_fs fs, stor_snap_fn *fn, void *arg, s
 int
 stor_clone(struct stor *s, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *e)
 {
-	int rc = tag != NULL ? check_fs_tag(src, tag, e) : check_fs(src, e);
+	int rc = tag != NULL ? stor_check_tag(src, tag, e) : check_fs(src, e);
 
 	if (rc == 0)
 		rc = check_fs(dst, e);

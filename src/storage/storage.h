@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/event.h"
@@ -43,6 +44,21 @@ struct stor_snap {
 	char tag[STOR_NAME_MAX + 1];
 	uint64_t size;   /* bytes freed by removing it, as far as the mechanism tells */
 	int64_t created; /* ns since the epoch; lists are in this order, ties by order of making */
+};
+
+/* A snapshot, as what a stream is the difference to. */
+struct stor_point {
+	struct stor_fs fs;
+	const char *tag;
+};
+
+/* Who a snapshot is, in lower-case hexadecimal digits: the same wherever a stream brought it. */
+#define STOR_ID_LEN 33
+
+/* Where a stream comes from: up to n bytes, 0 at its end, <0 on failure. */
+struct stor_source {
+	ssize_t (*read)(void *arg, void *, size_t n, struct err *);
+	void *arg;
 };
 
 /* Callbacks of lists: non-zero stops the walk and is returned. */
@@ -129,6 +145,22 @@ struct stor_ops {
 	int (*mount)(struct stor *, struct stor_fs, bool ro, const struct stor_idmap *, struct err *);
 	/* Called when no mount of it is used any more; NULL when nothing is to do. */
 	int (*unmount)(struct stor *, struct stor_fs, struct err *);
+	/*
+	 * Streams; all three NULL where the mechanism has none. send writes fs@tag to fd, as the
+	 * difference to from where that is not NULL, which fs descends from by cloning.
+	 *
+	 * receive makes dst of such a stream, with the snapshot tag of what it holds; the root is the
+	 * same and can be written. from must be the snapshot that the stream was made against, known
+	 * by its id, and NULL for a whole one: else E_CORRUPT. The stream may come from anybody: it
+	 * changes nothing but dst, only content is taken from it and no setting, whatever is not one
+	 * plain file system is refused, and what is wrong with it is E_CORRUPT or E_NOTSUP.
+	 */
+	int (*send)(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
+	    struct err *);
+	int (*receive)(struct stor *, struct stor_fs dst, const char *tag, const struct stor_point *from,
+	    const struct stor_source *, struct err *);
+	int (*stream_id)(
+	    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *);
 	/* Removes what a killed operation left for this name; NULL when nothing can be left. */
 	int (*recover)(struct stor *, struct stor_fs, struct err *);
 };
@@ -175,6 +207,38 @@ int stor_mount_mapped(
     struct stor *, struct stor_fs, bool ro, const struct stor_idmap *, struct err *) MUST_CHECK;
 int stor_unmount(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int stor_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+
+/* Streams; E_NOTSUP without STOR_CAP_SEND. from may be NULL. fd may be a pipe or a file. */
+int stor_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
+    struct err *) MUST_CHECK;
+int stor_receive(struct stor *, struct stor_fs dst, const char *tag, const struct stor_point *from,
+    const struct stor_source *, struct err *) MUST_CHECK;
+int stor_stream_id(
+    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *) MUST_CHECK;
+/* A source that reads a descriptor, which stays the caller's. */
+struct stor_source stor_source_fd(int *fd);
+/* Reads n bytes; E_CORRUPT when the source ends before. For mechanisms. */
+int stor_source_fill(const struct stor_source *, void *, size_t n, struct err *) MUST_CHECK;
+
+/*
+ * A package of `zfs send -R`, as classic images are, read stream by stream on
+ * any system. The streams in it are plain ones for stor_receive; the package's
+ * own list of properties, snapshots and mount points goes nowhere.
+ */
+struct stor_package;
+struct stor_package_part {
+	char snapshot[257];     /* "POOL/…/NAME@TAG", as the sender called it; any bytes but NUL */
+	char id[STOR_ID_LEN];   /* as stor_stream_id() will say */
+	char from[STOR_ID_LEN]; /* what it is the difference to; "": whole */
+};
+/* E_CORRUPT for anything but a package. The source must last as long as the package. */
+int stor_package_open(struct stor_package **, const struct stor_source *, struct err *) MUST_CHECK;
+/* 1: the next stream is this; 0: there is none. What of the last was not read is passed over. */
+int stor_package_next(struct stor_package *, struct stor_package_part *, struct err *) MUST_CHECK;
+/* Reads the stream that next told of. */
+struct stor_source stor_package_source(struct stor_package *);
+void stor_package_free(struct stor_package *);
+DEFINE_AUTO(stor_package, struct stor_package *, NULL, stor_package_free)
 
 /* Looking at the present of one that nobody writes to: any number of processes at a time. */
 struct stor_look {

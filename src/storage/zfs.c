@@ -59,6 +59,12 @@ zfs_snapshot_name(const struct stor *s, struct stor_fs fs, const char *tag, char
 		    fs.name, digest(tag, 0xcbf29ce484222325), digest(tag, 0x9ae16a3b2f90404f));
 }
 
+bool
+zfs_tag_is_long(const char *tag)
+{
+	return strlen(tag) > PLAIN_TAG_MAX;
+}
+
 void
 zfs_hidden_prefix(const char *src, struct stor_fs dst, char out[static ZFS_NAME_LEN])
 {
@@ -316,9 +322,8 @@ zfs_exists(struct stor *s, struct stor_fs fs, struct err *e)
 	return dataset_exists(ds, e);
 }
 
-/* "pot:created=<now>": ZFS itself keeps whole seconds. */
-static const char *
-created_option(char out[static 48])
+const char *
+zfs_created_option(char out[static 48])
 {
 	snprintf(out, 48, "pot:created=%" PRId64, text_now_ns());
 	return out;
@@ -334,7 +339,7 @@ zfs_create(struct stor *s, struct stor_fs fs, struct err *e)
 		return rc;
 	zfs_dataset(s, fs, ds);
 	fault_point("zfs.create.start");
-	rc = zfs_run(NULL, e, "create", "-o", "canmount=noauto", "-o", created_option(created), ds, NULL);
+	rc = zfs_run(NULL, e, "create", "-o", "canmount=noauto", "-o", zfs_created_option(created), ds, NULL);
 	fault_point("zfs.create.made");
 	return rc;
 }
@@ -348,7 +353,7 @@ zfs_snapshot(struct stor *s, struct stor_fs fs, const char *tag, struct err *e)
 	if (rc < 0)
 		return rc;
 	zfs_snapshot_name(s, fs, tag, snap);
-	created_option(created);
+	zfs_created_option(created);
 	snprintf(option, sizeof(option), "pot:tag=%s", tag);
 	fault_point("zfs.snapshot.start");
 	if (strlen(tag) <= PLAIN_TAG_MAX)
@@ -367,7 +372,7 @@ clone_snapshot(struct stor *s, const char *snap, struct stor_fs dst, struct err 
 	char ds[ZFS_NAME_LEN], created[48];
 
 	zfs_dataset(s, dst, ds);
-	return zfs_run(NULL, e, "clone", "-o", canmount, "-o", created_option(created), snap, ds, NULL);
+	return zfs_run(NULL, e, "clone", "-o", canmount, "-o", zfs_created_option(created), snap, ds, NULL);
 }
 
 /*
@@ -527,5 +532,8 @@ const struct stor_ops stor_zfs = {
 	.quota = zfs_quota,
 	.mount = zfs_mount,
 	.unmount = zfs_unmount,
+	.send = zfs_send,
+	.receive = zfs_receive,
+	.stream_id = zfs_stream_id,
 	.recover = zfs_recover,
 };

@@ -38,6 +38,11 @@ int zfs_run(struct buf *out, struct err *, ...) MUST_CHECK __attribute__((sentin
 int zfs_run_patiently(struct err *, ...) MUST_CHECK __attribute__((sentinel));
 /* Renames a dataset or snapshot, as patiently. */
 int zfs_run_rename(const char *from, const char *to, struct err *) MUST_CHECK;
+/* The same, fed by head and then the source; what the source says goes before what zfs says. */
+int zfs_run_fed(const void *head, size_t len, const struct stor_source *, struct err *, ...) MUST_CHECK
+    __attribute__((sentinel));
+/* The same with its output going to a descriptor, for as long as it takes. */
+int zfs_run_to(int fd, struct err *, ...) MUST_CHECK __attribute__((sentinel));
 /* depth NULL: only the dataset itself; "1": with its snapshots and children. */
 int zfs_get(const char *dataset, const char *depth, const char *props, zfs_value_fn *, void *arg,
     struct err *) MUST_CHECK;
@@ -54,9 +59,22 @@ void zfs_hidden_prefix(const char *src, struct stor_fs dst, char out[static ZFS_
 /* Ends the dataset's own mount, if there is one, and takes its directory away. */
 int zfs_detach(struct stor *, struct stor_fs, bool force, struct err *) MUST_CHECK;
 
+const char *zfs_created_option(char out[static 48]); /* "pot:created=<now>": ZFS itself keeps whole seconds */
+/* Must the tag be kept in a property, since it does not fit into the snapshot's name? */
+bool zfs_tag_is_long(const char *tag);
+
+/* zfs_stream.c */
+int zfs_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
+    struct err *) MUST_CHECK;
+int zfs_receive(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from,
+    const struct stor_source *, struct err *) MUST_CHECK;
+int zfs_stream_id(
+    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *) MUST_CHECK;
+
 /* zfs_life.c: destroying, rolling back and what killed operations left. */
 int zfs_work_begin(struct stor *, struct stor_fs, const char *what, struct err *) MUST_CHECK;
 int zfs_work_end(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+void zfs_staging_name(const struct stor *, struct stor_fs, char out[static ZFS_NAME_LEN]);
 int zfs_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int zfs_destroy(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int zfs_snap_destroy(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;

@@ -10,6 +10,7 @@
  *   hide           the same for the file system's own hidden snapshots
  *   rename         nothing but what every one does: hidden snapshots that a rename needed go
  *   rollback       see zfs_rollback()
+ *   receive        see zfs_receive(): what stands in <zfs_root>/staging goes
  *
  * ZFS cannot remove a snapshot that has clones. Such a snapshot gets a hidden
  * name and goes by itself with its last clone (destroy -d); a file system that
@@ -70,8 +71,8 @@ deleted_name(const struct stor *s, char out[static ZFS_NAME_LEN])
 	    (unsigned)getpid());
 }
 
-static void
-staging_name(const struct stor *s, struct stor_fs fs, char out[static ZFS_NAME_LEN])
+void
+zfs_staging_name(const struct stor *s, struct stor_fs fs, char out[static ZFS_NAME_LEN])
 {
 	char key[ZFS_KEY_LEN];
 
@@ -376,7 +377,7 @@ replace_by_clone(struct stor *s, struct stor_fs fs, const char *ds, const char *
 
 	if (rc < 0)
 		return rc;
-	staging_name(s, fs, staged);
+	zfs_staging_name(s, fs, staged);
 	rc = zfs_run(
 	    NULL, e, "clone", "-o", "canmount=noauto", "-o", k.quota, "-o", k.created, snap, staged, NULL);
 	fault_point("zfs.rollback.cloned");
@@ -430,7 +431,7 @@ recover_rollback(struct stor *s, struct stor_fs fs, struct err *e)
 
 	zfs_dataset(s, fs, ds);
 	len = strlen(ds);
-	staging_name(s, fs, staged);
+	zfs_staging_name(s, fs, staged);
 	rc = zfs_get_one(staged, "origin", &origin, e);
 	if (rc == -E_NOENT)
 		return reap(s, e);
@@ -490,6 +491,18 @@ recover_hide(struct stor *s, struct stor_fs fs, struct err *e)
 	return mark_hidden(ds, prefix, e);
 }
 
+/* What was received under the staging name has not become the file system's. */
+static int
+recover_receive(struct stor *s, struct stor_fs fs, struct err *e)
+{
+	char staged[ZFS_NAME_LEN];
+	int rc;
+
+	zfs_staging_name(s, fs, staged);
+	rc = zfs_run_patiently(e, "destroy", "-r", staged, NULL);
+	return rc < 0 && rc != -E_NOENT ? rc : reap(s, e);
+}
+
 static int
 recover_work(struct stor *s, struct stor_fs fs, const char *what, struct err *e)
 {
@@ -497,6 +510,8 @@ recover_work(struct stor *s, struct stor_fs fs, const char *what, struct err *e)
 		return 0;
 	if (strcmp(what, "rollback") == 0)
 		return recover_rollback(s, fs, e);
+	if (strcmp(what, "receive") == 0)
+		return recover_receive(s, fs, e);
 	if (strncmp(what, "clone:", 6) == 0)
 		return recover_clone(what + 6, fs, e);
 	if (strcmp(what, "hide") == 0)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +208,30 @@ crash_op(struct suite *t, const struct crash_op *op)
 		return crash_op(t, &(const struct crash_op){ what, setup, run_##name }); \
 	}
 
+/* Of the source's first snapshot; what is received of it is another file system. */
+static int stream = -1;
+
+static bool
+setup_stream(struct suite *t)
+{
+	OK(setup_source(t));
+	fd_close(take_fd(stream));
+	stream = memfd_create("stream", MFD_CLOEXEC);
+	OK(stream >= 0);
+	DO(stor_send(t->s, SRC, "s1", NULL, stream, &t->e));
+	return true;
+}
+
+static int
+receive_stream(struct suite *t)
+{
+	struct stor_source src = stor_source_fd(&stream);
+
+	if (lseek(stream, 0, SEEK_SET) < 0)
+		return err_sys(&t->e, "stream");
+	return stor_receive(t->s, DST, "r", NULL, &src, &t->e);
+}
+
 CRASH(create, "create", setup_nothing, stor_create(t->s, DST, &t->e))
 CRASH(snapshot, "snapshot", setup_source, stor_snapshot(t->s, SRC, "s3", &t->e))
 CRASH(remove_first, "remove of the first snapshot", setup_source, stor_snap_destroy(t->s, SRC, "s1", &t->e))
@@ -225,6 +250,18 @@ CRASH(destroy_in_use, "destroy under a clone in use", setup_source,
     under_use(t, stor_destroy(t->s, SRC, &t->e)))
 CRASH(orphan_clone, "clone of an orphan", setup_orphan, stor_clone(t->s, SRC, NULL, DST, &t->e))
 CRASH(orphan_destroy, "destroy of an orphan", setup_orphan, stor_destroy(t->s, SRC, &t->e))
+
+CRASH(receive_all, "receive", setup_stream, receive_stream(t))
+
+static bool
+crash_receive(struct suite *t)
+{
+	if ((t->s->caps & STOR_CAP_SEND) == 0)
+		SKIP("no streams");
+	bool good = crash_receive_all(t);
+	fd_close(take_fd(stream));
+	return good;
+}
 
 enum { CROWD = 20 };
 
@@ -310,6 +347,7 @@ const struct suite_case suite_crash[] = {
 	    crash_orphan_clone },
 	{ "destroy of an orphan, killed at every point: happened or did not, nothing left",
 	    crash_orphan_destroy },
+	{ "receive, killed at every point: happened or did not, nothing left", crash_receive },
 	{ "20 clones of one snapshot at once", crowd },
 	{ NULL, NULL },
 };

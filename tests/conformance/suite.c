@@ -363,7 +363,7 @@ main(int argc, char **argv)
 			t.par.zfs_root = argv[i];
 	}
 	const struct suite_case *const all[] = { suite_basic, suite_content, suite_crash, suite_space,
-		suite_idmap };
+		suite_idmap, suite_stream };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		run_cases(&t, all[i], only, count);
 	printf("1..%d\n", count[0] + count[1] + count[2]);

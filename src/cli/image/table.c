@@ -15,6 +15,7 @@ static const struct {
 	{ "history", image_history },
 	{ "image", image_image },
 	{ "images", image_images },
+	{ "import", image_import },
 	{ "inspect", image_inspect },
 	{ "keygen", image_keygen },
 	{ "load", image_load },

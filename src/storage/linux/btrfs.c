@@ -343,7 +343,7 @@ btrfs_open(struct stor *s, struct err *e)
 			return p->kind[i];
 	}
 	p->quota = qgroup_mode(p->top);
-	s->caps = STOR_CAP_IDMAP | (p->quota != QGROUP_OFF ? STOR_CAP_QUOTA : 0);
+	s->caps = STOR_CAP_IDMAP | STOR_CAP_SEND | (p->quota != QGROUP_OFF ? STOR_CAP_QUOTA : 0);
 	return 0;
 }
 
@@ -359,9 +359,8 @@ btrfs_exists(struct stor *s, struct stor_fs fs, struct err *e)
 	return errno == ENOENT ? 0 : err_sys(e, "looking for %s '%s'", kind_names[fs.kind], fs.name);
 }
 
-/* Makes and opens the directory that will hold root; E_EXIST when there is one already. */
-static int
-make_dir(struct stor *s, struct stor_fs fs, struct err *e)
+int
+btrfs_make_dir(struct stor *s, struct stor_fs fs, struct err *e)
 {
 	const struct btrfs_priv *p = s->priv;
 	AUTO(fd) int dir = -1;
@@ -388,7 +387,7 @@ static int
 btrfs_create(struct stor *s, struct stor_fs fs, struct err *e)
 {
 	const struct btrfs_priv *p = s->priv;
-	AUTO(fd) int dir = make_dir(s, fs, e);
+	AUTO(fd) int dir = btrfs_make_dir(s, fs, e);
 	struct stat st;
 	int rc;
 
@@ -420,7 +419,7 @@ btrfs_clone(struct stor *s, struct stor_fs src, const char *tag, struct stor_fs 
 	from = tag == NULL ? take_fd(src_root) : btrfs_snap_open(src_dir, src, tag, e);
 	if (from < 0)
 		return from;
-	dir = make_dir(s, dst, e);
+	dir = btrfs_make_dir(s, dst, e);
 	if (dir < 0)
 		return dir;
 	fault_point("btrfs.clone.dir");
@@ -541,5 +540,8 @@ const struct stor_ops stor_btrfs = {
 	.usage = btrfs_usage,
 	.quota = btrfs_quota,
 	.mount = btrfs_mount,
+	.send = btrfs_send,
+	.receive = btrfs_receive,
+	.stream_id = btrfs_stream_id,
 	.recover = btrfs_recover,
 };

@@ -35,6 +35,17 @@ int btrfs_remove_dir(int parent, const char *name, struct err *) MUST_CHECK;
 /* The same on the way out of a failure: what stays is left to recovery. Returns rc. */
 int btrfs_discard_dir(int parent, const char *name, int rc);
 
+/* Makes and opens the directory that will hold root; E_EXIST when there is one already. */
+int btrfs_make_dir(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+
+/* btrfs_stream.c */
+int btrfs_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
+    struct err *) MUST_CHECK;
+int btrfs_receive(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from,
+    const struct stor_source *, struct err *) MUST_CHECK;
+int btrfs_stream_id(
+    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *) MUST_CHECK;
+
 /* btrfs_rollback.c */
 int btrfs_rollback(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int btrfs_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;

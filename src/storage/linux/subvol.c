@@ -103,6 +103,8 @@ subvol_get_info(int fd, struct subvol_info *info, struct err *e)
 		.is_snapshot = memcmp(a.parent_uuid, none, sizeof(none)) != 0,
 		.created = (int64_t)a.otime.sec * 1000000000 + a.otime.nsec,
 	};
+	memcpy(info->identity, memcmp(a.received_uuid, none, sizeof(none)) != 0 ? a.received_uuid : a.uuid,
+	    sizeof(info->identity));
 	return 0;
 }
 
@@ -113,6 +115,32 @@ subvol_commit(int fd, struct err *e)
 
 	if (ioctl(fd, BTRFS_IOC_START_SYNC, &transid) < 0 || ioctl(fd, BTRFS_IOC_WAIT_SYNC, &transid) < 0)
 		return err_sys(e, "btrfs: writing changes to disk");
+	return 0;
+}
+
+int
+subvol_send(int fd, uint64_t parent, int out, struct err *e)
+{
+	struct btrfs_ioctl_send_args a = {
+		.send_fd = out,
+		.clone_sources_count = parent != 0,
+		.clone_sources = &(__u64){ parent },
+		.parent_root = parent,
+	};
+
+	if (ioctl(fd, BTRFS_IOC_SEND, &a) < 0)
+		return err_sys(e, "btrfs: sending a snapshot");
+	return 0;
+}
+
+int
+subvol_set_received(int fd, const uint8_t uuid[static SUBVOL_UUID_LEN], uint64_t transid, struct err *e)
+{
+	struct btrfs_ioctl_received_subvol_args a = { .stransid = transid };
+
+	memcpy(a.uuid, uuid, SUBVOL_UUID_LEN);
+	if (ioctl(fd, BTRFS_IOC_SET_RECEIVED_SUBVOL, &a) < 0)
+		return err_sys(e, "btrfs: noting what was received");
 	return 0;
 }
 

@@ -13,11 +13,15 @@
 
 #include "base/err.h"
 
+#define SUBVOL_UUID_LEN 16
+
 struct subvol_info {
 	uint64_t id;       /* grows with every subvolume and is never used again */
 	uint64_t otransid; /* transaction that made it */
 	bool is_snapshot;
 	int64_t created; /* ns since the epoch */
+	/* Who it is in streams: of one that came by a stream, who it was there. */
+	uint8_t identity[SUBVOL_UUID_LEN];
 };
 
 /* Is fd on a btrfs? 1, 0 or <0. */
@@ -34,6 +38,11 @@ int subvol_delete(int dirfd, const char *name, struct err *) MUST_CHECK;
 int subvol_get_info(int fd, struct subvol_info *, struct err *) MUST_CHECK;
 /* Waits until all changes of metadata so far are on disk; does not write file data back. */
 int subvol_commit(int fd, struct err *) MUST_CHECK;
+/* Writes a read-only subvolume to out, as the difference to another one unless parent is 0. */
+int subvol_send(int fd, uint64_t parent, int out, struct err *) MUST_CHECK;
+/* Who fd, which can be written, was where its stream comes from; its read-only snapshots are that, too. */
+int subvol_set_received(
+    int fd, const uint8_t uuid[static SUBVOL_UUID_LEN], uint64_t transid, struct err *) MUST_CHECK;
 /*
  * Sums the extents that the files of a subvolume refer to: in *own those made
  * after transaction `since`, in *shared the older ones. Reads the tree of the

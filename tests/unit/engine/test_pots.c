@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "base/text.h"
+#include "model/imgrecord.h"
 #include "node.h"
 
 static int
@@ -73,6 +74,54 @@ test_create(void **state)
 	fails(create(n, "q", "nobase"), E_NOENT, "no base nobase");
 	hint_is("pot create-base");
 	assert_false(node_has_dir(n, "q"));
+}
+
+/* A root that somebody else makes, with settings as an image's; one that cannot be made leaves nothing. */
+static int
+make_root(void *arg, struct stor *stor, struct stor_fs fs, struct kv *settings, struct err *e)
+{
+	bool *fail = arg;
+	int rc = *fail ? err_set(e, E_CORRUPT, "the stream is broken") : stor_create(stor, fs, e);
+
+	if (rc == 0)
+		rc = kv_add(settings, IMG_SET_CMD, "/bin/two words", e);
+	if (rc == 0)
+		rc = kv_add(settings, IMG_SET_ENV, "A=b", e);
+	if (rc == 0)
+		rc = kv_add(settings, IMG_SET_ATTR, "persistent=NO", e);
+	if (rc == 0)
+		rc = kv_add(settings, IMG_SET_ATTR, "start-at-boot=YES", e);
+	return rc;
+}
+
+static void
+test_create_from(void **state)
+{
+	struct node *n = *state;
+	bool fail = false;
+	const struct eng_maker maker = { make_root, &fail };
+	struct pot_create_args a = { .name = "p", .level = -1 };
+	char *value;
+
+	done(eng_create_from(n->g, &a, &maker, &n->e));
+	done(eng_get_attribute(n->g, "p", "persistent", &value, &n->e));
+	assert_string_equal(value, "NO");
+	free(value);
+	/* It would give the pot power over the host's start. */
+	done(eng_get_attribute(n->g, "p", "start-at-boot", &value, &n->e));
+	assert_string_equal(value, "NO");
+	free(value);
+	assert_non_null(strstr(n->warning, "start-at-boot"));
+	AUTO_FINI(buf) struct buf text = BUF_INIT(65536);
+	done(file_read(n->g->pots_fd, "p/pot.conf", &text, &n->e));
+	assert_non_null(strstr(text.data, "/bin/two words"));
+	assert_non_null(strstr(text.data, "A=b"));
+	fails(eng_create_from(n->g, &a, &maker, &n->e), E_EXIST, "pot p exists already");
+	fail = true;
+	a.name = "q";
+	fails(eng_create_from(n->g, &a, &maker, &n->e), E_CORRUPT, "the stream is broken");
+	assert_false(node_has_dir(n, "q"));
+	assert_false(node_has_storage(n, "q"));
 }
 
 /* What fails in the middle leaves no name and no files; with keep it stays, half made, for a look. */
@@ -533,6 +582,7 @@ tests(void)
 {
 	const struct CMUnitTest all[] = {
 		node_test(test_create),
+		node_test(test_create_from),
 		node_test(test_create_fails),
 		node_test(test_clone),
 		node_test(test_rename),

@@ -1,0 +1,65 @@
+/*
+ * The files of a classic image, as the shell framework's export makes and its
+ * import fetches them: NAME_TAG.xz, a package of `zfs send -R`; .xz.meta, one
+ * line that is "-" or names what a layered one stands on; .xz.skein, Skein-1024
+ * over both; .xz.skein.sig, a signify signature of the .skein file.
+ */
+#ifndef IMAGE_CLASSIC_H
+#define IMAGE_CLASSIC_H
+
+#include "base/buf.h"
+#include "base/kv.h"
+#include "image/signify.h"
+#include "storage/storage.h"
+
+#define CLASSIC_NAME_MAX 63
+#define CLASSIC_TAG_MAX 127
+#define CLASSIC_STEM_LEN (CLASSIC_NAME_MAX + 1 + CLASSIC_TAG_MAX + 1)
+
+/* What a layered image stands on; pot[0] == 0: on nothing. */
+struct classic_origin {
+	char pot[CLASSIC_NAME_MAX + 1];
+	char tag[CLASSIC_TAG_MAX + 1];
+	char snapshot[CLASSIC_TAG_MAX + 1];
+};
+
+/* "NAME_TAG"; E_INVAL unless both are [A-Za-z0-9][A-Za-z0-9_.-]* and short enough. */
+int classic_stem(
+    const char *name, const char *tag, char out[static CLASSIC_STEM_LEN], struct err *) MUST_CHECK;
+/* "-" or "POT:TAG@SNAPSHOT", with or without a newline; E_CORRUPT. */
+int classic_meta_parse(const char *, size_t, struct classic_origin *, struct err *) MUST_CHECK;
+int classic_meta_print(const struct classic_origin *, struct buf *, struct err *) MUST_CHECK;
+
+/*
+ * Checks the set STEM.xz… in dirfd: the sum, and with a key the signature.
+ * Returns the .xz, opened, at its beginning: these are the bytes that were
+ * checked as long as nobody else can write to the directory. E_CORRUPT: the
+ * sum is wrong or a file is damaged; E_PERM: the signature is missing or not
+ * of this key; E_NOENT: a file is missing.
+ */
+int classic_open(int dirfd, const char *stem, const struct sign_public *, struct classic_origin *,
+    struct err *) MUST_CHECK;
+/*
+ * Completes a set whose STEM.xz is there: writes .meta, .sig where there is a
+ * key, and last of all .skein, without which the set is none.
+ */
+int classic_complete(int dirfd, const char *stem, const struct classic_origin *, const struct sign_secret *,
+    struct err *) MUST_CHECK;
+
+/*
+ * Takes the image in whose .xz is open at its beginning: dst becomes what the
+ * pot's root was, with the snapshot of the same tag; settings get what its
+ * pot.conf says and an image may say (keys IMG_SET_*, model/imgrecord.h).
+ * origin: the snapshot that a layered one stands on, else NULL. All or nothing.
+ */
+struct classic_take {
+	struct stor *stor;
+	struct stor_fs dst;
+	const struct stor_point *origin;
+	const volatile bool *cancel; /* may be NULL */
+};
+int classic_take(const struct classic_take *, int xz, struct kv *settings, struct err *) MUST_CHECK;
+/* The settings in the text of a classic pot.conf. */
+int classic_settings(const char *, size_t, struct kv *, struct err *) MUST_CHECK;
+
+#endif
