@@ -27,6 +27,7 @@ LAYERS = {
     "registry": ["image", "model", "base"],
     "lib": ["engine", "image", "model", "base", "POT_H"],
     "cli": ["POT_H", "model", "base"],
+    "nomad": ["POT_H", "model", "base"],
     "unpack": ["base"],
     # Loads a ruleset that it is given; knows nothing of pots.
     "nft": ["base"],
