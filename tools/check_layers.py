@@ -25,7 +25,8 @@ LAYERS = {
     "image": ["storage/storage.h", "model", "base"],
     # It must run where no pot can: never libpot, nothing of the engine.
     "registry": ["image", "model", "base"],
-    "lib": ["engine", "image", "model", "base", "POT_H"],
+    "builder": ["storage/storage.h", "engine", "image", "model", "base", "POT_H"],
+    "lib": ["builder", "engine", "image", "model", "base", "POT_H"],
     "cli": ["POT_H", "model", "base"],
     "nomad": ["POT_H", "model", "base"],
     "unpack": ["base"],
