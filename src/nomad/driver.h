@@ -306,9 +306,9 @@ void nomad_event(struct nomad *, const struct drv_event *);
 struct loop *nomad_loop(struct nomad *);
 struct log *nomad_log(struct nomad *);
 /*
- * fork() for work that takes longer. The child has none of the agent's
- * connections, default signals, and must end by _exit or exec; watch it with loop_child_new.
+ * fork() for work that takes longer. The child keeps fds 0, 1, 2 and those in keep (up to n, may be NULL) and
+ * none else, has default signals, and must end by _exit or exec; watch it with loop_child_new. -1 with errno.
  */
-pid_t nomad_fork(struct nomad *);
+pid_t nomad_fork(struct nomad *, const int *keep, size_t n);
 
 #endif
