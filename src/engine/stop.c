@@ -41,20 +41,59 @@ eng_cleanup(struct eng *g, const char *name, uint64_t run_id, struct err *e)
 	return epot_walk_back(&p, POT_FAILED, "the shim left no record", e);
 }
 
+/* Looks again, from the directory on, at a pot that was unlocked; it is locked then. */
+static int
+get_again(struct epot *p, struct err *e)
+{
+	AUTO_FINI(epot) struct epot seen = *p;
+
+	*p = (struct epot)EPOT_INIT;
+	return epot_get(p, seen.eng, seen.name, EPOT_WRITE, e);
+}
+
 /* Waits until the run that p has seen is over and cleaned up; p is reloaded, locked. */
 static int
 wait_cleaned(struct epot *p, struct err *e)
 {
-	AUTO_FINI(epot) struct epot seen = EPOT_INIT;
 	int rc;
 
 	epot_unlock(p);
 	rc = epot_wait_run(p, CLEANUP_WAIT_MS, e);
-	if (rc < 0)
-		return rc;
-	seen = *p;
-	*p = (struct epot)EPOT_INIT;
-	return epot_get(p, seen.eng, seen.name, EPOT_WRITE, e);
+	fault_point("stop.over");
+	return rc < 0 ? rc : get_again(p, e);
+}
+
+/*
+ * The lock of who stops this run; p is reloaded. It may still be held by who stopped the run before, on the way
+ * out and in want of the pot's lock: only the state tells whether somebody stops this one. *fd stays -1 then, and
+ * where nothing runs any more.
+ */
+static int
+take_stop_lock(struct epot *p, int *fd, struct err *e)
+{
+	struct err own = ERR_INIT;
+	int rc = 0;
+
+	while (rc == 0 && state_is_active(&p->state.rec) && p->state.rec.state != POT_STOPPING) {
+		*fd = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, 0, &own);
+		if (*fd >= 0)
+			return 0;
+		rc = *fd;
+		*fd = -1;
+		if (rc != -E_BUSY) {
+			if (e != NULL)
+				*e = own;
+			return rc;
+		}
+		fault_point("stop.held");
+		epot_unlock(p);
+		rc = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, CLEANUP_WAIT_MS, e);
+		if (rc < 0)
+			return err_wrap(e, "the last stop of pot %s does not end", p->name);
+		fd_close(rc);
+		rc = get_again(p, e);
+	}
+	return rc;
 }
 
 /* The pot's own way to stop, inside it, before any signal. */
@@ -118,14 +157,10 @@ end_run(struct epot *p, int64_t timeout_ms, struct err *e)
 	struct iso_ref ref = epot_ref(p);
 	struct err own = ERR_INIT;
 	bool asked = timeout_ms > 0;
-	AUTO(fd) int stopping = -1;
 	int rc = 0;
 
-	/* Held to the end: its absence tells the repair that whoever was stopping the pot is dead. */
-	stopping = lock_file(p->dir_fd, EPOT_STOP_LOCK, true, 0, NULL);
-	if (stopping < 0) {
+	if (p->state.rec.state == POT_STOPPING) {
 		/* Somebody stops it already; all that can be added is haste. */
-		stopping = -1;
 		if (!asked)
 			(void)!iso_signal(&ref, SIGKILL, NULL);
 		return wait_cleaned(p, e);
@@ -166,8 +201,13 @@ end_run(struct epot *p, int64_t timeout_ms, struct err *e)
 int
 epot_end(struct epot *p, int64_t timeout_ms, struct err *e)
 {
-	int rc = epot_load_conf(p, e);
+	/* Held to the end: its absence tells the repair that whoever was stopping the pot is dead. */
+	AUTO(fd) int stopping = -1;
+	int rc = take_stop_lock(p, &stopping, e);
 
+	if (rc < 0 || !state_is_active(&p->state.rec))
+		return rc;
+	rc = epot_load_conf(p, e);
 	if (rc < 0 && timeout_ms > 0)
 		return rc;
 	if (timeout_ms < 0) {
@@ -193,8 +233,6 @@ eng_stop(struct eng *g, const char *name, int64_t timeout_ms, struct err *e)
 		err_set(e, E_STATE, "pot %s is not running", name);
 		return err_hint(e, "pot ps -a");
 	}
-	if (p.state.rec.state == POT_STOPPING) /* somebody else stops it: the same end */
-		return wait_cleaned(&p, e);
 	return epot_end(&p, timeout_ms, e);
 }
 

@@ -310,6 +310,11 @@ def comm(pid):
         return ""
 
 
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0] == "T"
+
+
 def command_line(pid):
     """Arguments of a process; [name] of one without, "" of one that is gone or dead."""
     try:

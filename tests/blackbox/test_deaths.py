@@ -170,3 +170,29 @@ def test_stopped_while_starting_and_destroyed(onode, cgroups):
             assert b"anitizer" not in err
     onode("destroy", "-F", "a")
     assert cgroups.processes() == {} and cgroups.groups() == []
+
+
+def test_stop_beside_the_last_stop(onode, tmp_path):
+    """Who stops a pot while the stopper of the run before is not gone yet stops it, and waits for nobody."""
+    onode.run("a", "sleep 100000")
+    last = onode.start("stop", "-t", "0", "a", env={"POT_FAULT_STOP": "stop.over"})
+    lab.wait_until(lambda: lab.is_stopped(last.pid), "the end of the first run")
+    onode("start", "a")
+    log = tmp_path / "passed"
+    stop = onode.start("stop", "a", env={"POT_FAULT_LOG": str(log)})
+    lab.wait_until(lambda: log.exists() and "stop.held" in log.read_text().split(), "the look at the lock")
+    last.send_signal(signal.SIGCONT)
+    for process in (last, stop):
+        assert process.communicate(timeout=lab.HANG) == (b"", b"") and process.returncode == 0
+    assert onode.states() == {"a": "stopped"}
+
+
+def test_haste_beside_a_patient_stop(onode, tmp_path):
+    """stop -t 0 ends a pot at once that somebody else is stopping with patience."""
+    onode.run("a", "sh -c 'trap \"\" TERM; while :; do sleep 100000; done'")
+    log = tmp_path / "passed"
+    patient = onode.start("stop", "-t", "100000", "a", env={"POT_FAULT_LOG": str(log)})
+    lab.wait_until(lambda: log.exists() and "stop.signalled" in log.read_text().split(), "the patient's signal")
+    onode("stop", "-t", "0", "a")
+    assert patient.communicate(timeout=lab.HANG) == (b"", b"") and patient.returncode == 0
+    assert onode.states() == {"a": "stopped"}

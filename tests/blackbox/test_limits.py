@@ -277,11 +277,6 @@ def test_update_live(onode):
     assert allowed(onode, "a") == allowed(onode, "free")
 
 
-def is_stopped(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        return f.read().rpartition(")")[2].split()[0] == "T"
-
-
 def members(node, name, controller):
     with open(os.path.join(group(node, name, controller), "cgroup.procs"), encoding="ascii") as f:
         return {int(pid) for pid in f.read().split()}
@@ -291,7 +286,7 @@ def test_update_beside_exec(onode):
     """A command whose exec had looked before the update is in the groups that the update made."""
     onode.run("a", "sleep 100000", "-N", "none")
     process = onode.start("exec", "a", "sh", "-c", "sleep 100000 & echo $!; wait", env={"POT_FAULT_STOP": "exec.read"})
-    lab.wait_until(lambda: is_stopped(process.pid), "the stop after the look")
+    lab.wait_until(lambda: lab.is_stopped(process.pid), "the stop after the look")
     onode("update", "a", "--cpu-quota", "50", "-C", "1", "--io", "rbps=1m")
     before = members(onode, "a", "pids")
     process.send_signal(signal.SIGCONT)
