@@ -63,6 +63,10 @@ bool proc_id_alive(const struct proc_id *);                        /* false for 
 int proc_id_wait(const struct proc_id *, int ms, struct err *) MUST_CHECK;
 /* For ever, but E_INTR when *cancel (may be NULL) becomes true by a signal that reaches the calling thread. */
 int proc_id_wait_or(const struct proc_id *, const volatile bool *cancel, struct err *) MUST_CHECK;
+/* For loops: a fd that becomes readable when the process is gone; the caller closes it. E_NOENT when it already is. */
+int proc_id_fd(const struct proc_id *, struct err *) MUST_CHECK;
+/* The same of a child, which is still to be reaped; -1 with errno. */
+int proc_child_fd(pid_t);
 /* Signals exactly this process: 0, E_NOENT when it is gone. */
 int proc_id_kill(const struct proc_id *, int sig, struct err *) MUST_CHECK;
 

@@ -12,6 +12,7 @@
 
 #include "base/await.h"
 #include "base/proc.h"
+#include "base/spawn.h"
 
 static int
 read_kinfo(pid_t pid, char *state, uint64_t *start)
@@ -56,6 +57,12 @@ proc_id_alive(const struct proc_id *id)
 	    state != SZOMB;
 }
 
+int
+proc_child_fd(pid_t pid)
+{
+	return spawn_exit_fd(pid);
+}
+
 static int
 wait_gone(const struct proc_id *id, int ms, const volatile bool *cancel, struct err *e)
 {
@@ -87,6 +94,19 @@ int
 proc_id_wait_or(const struct proc_id *id, const volatile bool *cancel, struct err *e)
 {
 	return wait_gone(id, -1, cancel, e);
+}
+
+int
+proc_id_fd(const struct proc_id *id, struct err *e)
+{
+	AUTO(fd) int kq = proc_child_fd(id->pid);
+
+	if (kq < 0)
+		return err_sys(e, "process %d: watch", (int)id->pid);
+	/* Compared when the filter is attached: it watches the process meant or none. */
+	if (!proc_id_alive(id))
+		return err_set(e, E_NOENT, "process %d: gone", (int)id->pid);
+	return take_fd(kq);
 }
 
 int

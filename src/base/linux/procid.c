@@ -13,6 +13,7 @@
 
 #include "base/await.h"
 #include "base/proc.h"
+#include "base/spawn.h"
 
 /* State letter and start time of a process (proc(5), fields 3 and 22 of stat); -1 with errno. */
 static int
@@ -137,6 +138,24 @@ int
 proc_id_wait_or(const struct proc_id *id, const volatile bool *cancel, struct err *e)
 {
 	return wait_gone(id, -1, cancel, e);
+}
+
+int
+proc_id_fd(const struct proc_id *id, struct err *e)
+{
+	int fd = open_process(id);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ESRCH)
+		return err_set(e, E_NOENT, "process %d: gone", (int)id->pid);
+	return err_sys(e, "process %d: watch", (int)id->pid);
+}
+
+int
+proc_child_fd(pid_t pid)
+{
+	return spawn_exit_fd(pid);
 }
 
 int
