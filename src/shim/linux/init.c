@@ -3,7 +3,7 @@
  * orphaned, passes signals on, ends with the command.  Everything in the pot
  * dies with it, by the kernel.
  */
-#include "shim/linux/shim.h"
+#include "shim/linux/linux.h"
 
 #include <linux/fcntl.h>
 #include <linux/prctl.h>

@@ -2,7 +2,7 @@
  * pot-shim: entry without libc, and the choice of the mode.  `run` is the
  * parent of a pot's PID 1, `init` is that PID 1 (model/shimproto.h).
  */
-#include "shim/linux/shim.h"
+#include "shim/linux/linux.h"
 
 #include <linux/prctl.h>
 

@@ -3,7 +3,7 @@
  * status on disk, then the clean-up.  The order at the end is the promise of
  * this program: output, exit slot (durable), client, mounts, clean-up verb.
  */
-#include "shim/linux/shim.h"
+#include "shim/linux/linux.h"
 
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -20,6 +20,7 @@
 struct run {
 	int pid, sigfd;
 	uint64_t run_id;
+	bool tied;  /* the pot ends with its client */
 	bool dirty; /* buffers hold pages that an idle shim should not keep */
 	struct log log;
 	struct stream out, err;
@@ -108,6 +109,10 @@ run_once(struct run *r, int *status)
 		stream_read(&r->out, &r->log, &r->client);
 	if (p[2].revents != 0 && r->client.pendlen == 0)
 		stream_read(&r->err, &r->log, &r->client);
+	if (r->tied && r->client.fd < 0) {
+		r->tied = false;
+		raw(__NR_kill, r->pid, SIG_KILL);
+	}
 	return p[0].revents != 0 && run_signal(r, status);
 }
 
@@ -241,6 +246,7 @@ run_parse(struct run *r, char **argv)
 	    argv[7] == NULL)
 		raw_exit(2);
 	r->pid = (int)pid;
+	r->tied = files == 0;
 	r->log.files = files < 1 ? 1 : (unsigned)files;
 	r->cleanup = argv + 7;
 }

@@ -3,20 +3,15 @@
  * waits, the pot's pipes are not read, so that a slow client slows the pot
  * instead of losing output; a dead one is dropped.
  */
-#include "shim/linux/shim.h"
-
-#include <linux/mman.h>
-
-#define MSG_DONTWAIT 0x40
-#define MSG_NOSIGNAL 0x4000
+#include "shim/shim.h"
 
 void
 client_drop(struct client *c)
 {
 	if (c->fd >= 0)
-		raw(__NR_close, c->fd);
+		sys_close(c->fd);
 	if (c->queue != NULL)
-		raw(__NR_munmap, c->queue, c->queuesize);
+		sys_unmap(c->queue, c->queuesize);
 	c->fd = -1;
 	c->queue = NULL;
 	c->pendlen = c->queuelen = c->queuesize = 0;
@@ -25,16 +20,13 @@ client_drop(struct client *c)
 void
 client_reserve(struct client *c, size_t bytes)
 {
-	long p;
-
 	if (c->fd < 0)
 		return;
-	p = raw(__NR_mmap, NULL, bytes, 3 /* READ | WRITE */, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p < 0 && p > -4096) {
+	c->queue = sys_map(bytes);
+	if (c->queue == NULL) {
 		client_drop(c);
 		return;
 	}
-	c->queue = (char *)p;
 	c->queuesize = bytes;
 }
 
@@ -45,11 +37,11 @@ frame_send(struct client *c, const char *frame, size_t len)
 	long r;
 
 	do
-		r = raw(__NR_sendto, c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-	while (r == -EINTR);
+		r = sys_send(c->fd, frame, len);
+	while (r == -SYS_EINTR);
 	if (r >= 0)
 		return 1;
-	return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM ? 0 : -1;
+	return sys_would_wait(r) ? 0 : -1;
 }
 
 bool

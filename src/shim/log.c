@@ -3,10 +3,7 @@
  * here ever waits or gives up: what a full disk does not take is dropped and
  * counted, and a record is in the file whole or not at all.
  */
-#include "shim/linux/shim.h"
-
-#include <linux/fcntl.h>
-#include <linux/stat.h>
+#include "shim/shim.h"
 
 static void
 log_name(char *out, unsigned n)
@@ -24,35 +21,32 @@ log_rotate(struct log *l)
 {
 	char from[32], to[32];
 
-	raw(__NR_close, l->fd);
+	sys_close(l->fd);
 	l->fd = -1;
 	if (l->files <= 1) {
-		raw(__NR_unlinkat, SHIM_FD_LOGDIR, "log", 0);
+		sys_unlink(SHIM_FD_LOGDIR, "log");
 		return;
 	}
 	for (unsigned n = l->files - 1; n > 0; n--) {
 		log_name(from, n - 1);
 		log_name(to, n);
-		raw(__NR_renameat2, SHIM_FD_LOGDIR, from, SHIM_FD_LOGDIR, to, 0);
+		sys_rename(SHIM_FD_LOGDIR, from, to);
 	}
 }
 
 static bool
 log_open(struct log *l)
 {
-	struct statx st;
-	long fd;
+	long fd, size;
 
 	if (l->fd >= 0)
 		return true;
-	fd = raw(__NR_openat, SHIM_FD_LOGDIR, "log",
-	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	fd = sys_open_append(SHIM_FD_LOGDIR, "log");
 	if (fd < 0)
 		return false;
 	l->fd = (int)fd;
-	l->size = 0;
-	if (raw(__NR_statx, l->fd, "", 0x1000 /* AT_EMPTY_PATH */, STATX_SIZE, &st) == 0)
-		l->size = st.stx_size;
+	size = sys_size(l->fd);
+	l->size = size < 0 ? 0 : (uint64_t)size;
 	return true;
 }
 
@@ -63,12 +57,12 @@ log_flush(struct log *l)
 
 	if (l->outlen == 0)
 		return;
-	n = log_open(l) ? raw(__NR_write, l->fd, l->out, l->outlen) : -EIO;
+	n = log_open(l) ? sys_write(l->fd, l->out, l->outlen) : -SYS_EIO;
 	if (n == (long)l->outlen) {
 		l->size += l->outlen;
 	} else {
 		/* Take the torn record back, or the next one would begin in its middle. */
-		if (n > 0 && raw(__NR_ftruncate, l->fd, l->size) != 0)
+		if (n > 0 && sys_truncate(l->fd, l->size) != 0)
 			l->size += (uint64_t)n;
 		l->lost += l->outtext;
 	}

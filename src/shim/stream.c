@@ -2,7 +2,7 @@
  * One pipe with the pot's output: cut into lines for the log, passed on in
  * whole reads to the client.
  */
-#include "shim/linux/shim.h"
+#include "shim/shim.h"
 
 /* Writes the lines of the buffer and keeps what has no newline yet (< SHIM_LOG_LINE bytes). */
 static void
@@ -44,7 +44,7 @@ stream_partial(struct stream *s, struct log *l)
 	log_flush(l);
 }
 
-/* Reads once, at most `max` bytes. Bytes read, 0 at the end, -EAGAIN. */
+/* Reads once, at most `max` bytes. Bytes read, 0 at the end, negative when there is nothing yet. */
 static long
 stream_take(struct stream *s, size_t max, struct log *l, struct client *c)
 {
@@ -52,13 +52,13 @@ stream_take(struct stream *s, size_t max, struct log *l, struct client *c)
 	long n;
 
 	do
-		n = raw(__NR_read, s->fd, s->buf + s->len, room < max ? room : max);
-	while (n == -EINTR);
-	if (n == -EAGAIN)
+		n = sys_read(s->fd, s->buf + s->len, room < max ? room : max);
+	while (n == -SYS_EINTR);
+	if (sys_would_wait(n))
 		return n;
 	if (n <= 0) {
 		stream_partial(s, l);
-		raw(__NR_close, s->fd);
+		sys_close(s->fd);
 		s->fd = -1;
 		return 0;
 	}

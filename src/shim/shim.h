@@ -1,36 +1,41 @@
 /*
- * Inside of pot-shim.  No libc: the program is resident once or twice per
- * pot, so what counts is the number of pages that it touches.
+ * Inside of pot-shim: the log, the pipes, the attached client, in code that
+ * every system has in common.  What they ask of the system is a handful of
+ * calls (sys_…), each system's own file; on Linux there is no libc below,
+ * because the program is resident once or twice per pot and what counts is the
+ * number of pages that it touches.
  */
-#ifndef SHIM_LINUX_SHIM_H
-#define SHIM_LINUX_SHIM_H
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <linux/errno.h>
-
-#include "base/linux/rawsys.h"
 #include "model/shimproto.h"
 
-#define SIGBIT(sig) (1ul << ((sig)-1))
-enum {
-	SIG_HUP = 1,
-	SIG_INT = 2,
-	SIG_QUIT = 3,
-	SIG_KILL = 9,
-	SIG_USR1 = 10,
-	SIG_USR2 = 12,
-	SIG_TERM = 15,
-	SIG_CHLD = 17
-};
+/* sys.c of each system. What the kernel answers: a value >= 0 or -errno. */
+enum { SYS_EINTR = 4, SYS_EIO = 5 };
+long sys_read(int fd, void *, size_t);
+long sys_write(int fd, const void *, size_t);
+void sys_close(int fd);
+/* A whole frame or nothing, without waiting or SIGPIPE. */
+long sys_send(int fd, const void *, size_t);
+bool sys_would_wait(long answer); /* of sys_read, sys_send */
+long sys_open_append(int dirfd, const char *name);
+long sys_size(int fd);
+long sys_truncate(int fd, uint64_t size);
+void sys_unlink(int dirfd, const char *name);
+void sys_rename(int dirfd, const char *from, const char *to);
+void *sys_map(size_t bytes); /* NULL: no memory */
+void sys_unmap(void *, size_t bytes);
 
-/* text.c: the little of libc that is needed. */
+/* The little of libc that is needed. */
 void *memcpy(void *, const void *, size_t);
 void *memmove(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 void *memchr(const void *, int, size_t);
+/* text.c */
 size_t text_len(const char *);
 bool text_is(const char *, const char *);
 bool text_number(const char *, uint64_t *); /* decimal, whole string */
@@ -77,10 +82,5 @@ void client_send(struct client *, char type, const void *, size_t);
 bool client_flush(struct client *); /* false while frames wait */
 void client_drop(struct client *);
 void client_reserve(struct client *, size_t bytes); /* room so that client_send never has to wait */
-
-_Noreturn void shim_run(char **argv);
-_Noreturn void shim_init(char **argv, char **envp);
-/* Makes `ps` show argv[0] only. */
-void shim_title(char **argv, const char *comm);
 
 #endif
