@@ -38,6 +38,7 @@ static const struct row rows[FLAVOUR_OPS] = {
 
 struct parser {
 	struct flavour_commands *fc;
+	const struct strv *args;
 	unsigned number;
 };
 
@@ -263,8 +264,9 @@ check_values(const struct flavour_line *l, struct err *e)
 
 /* "set-cmd -c" and the rest of the line: 1 when it is that. */
 static int
-parse_set_cmd(struct flavour_line *l, const char *text, struct err *e)
+parse_set_cmd(struct flavour_line *l, const char *text, const struct strv *args, struct err *e)
 {
+	AUTO_FINI(buf) struct buf line = BUF_INIT(FLAVOUR_FILE_MAX);
 	size_t len = strcspn(text, " \t");
 	const char *s = text + len;
 
@@ -278,18 +280,41 @@ parse_set_cmd(struct flavour_line *l, const char *text, struct err *e)
 	l->op = FLAVOUR_SET_CMD;
 	if (*s == '\0')
 		return err_set(e, E_INVAL, "set-cmd -c needs a command line");
-	return add_option(l, 'c', s, e) < 0 ? -(int)E_NOMEM : 1;
+	if (flavour_fill(s, args, true, &line, e) < 0)
+		return -(e != NULL ? e->code : (int)E_INVAL);
+	return add_option(l, 'c', buf_cstr(&line), e) < 0 ? -(int)E_NOMEM : 1;
+}
+
+/* After they were cut: a value stays in its word. */
+static int
+fill_words(struct strv *w, const struct strv *args, struct err *e)
+{
+	AUTO_FINI(strv) struct strv filled = STRV_INIT(WORDS_MAX);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < w->n; i++) {
+		AUTO_FINI(buf) struct buf word = BUF_INIT(FLAVOUR_FILE_MAX);
+
+		rc = flavour_fill(w->v[i], args, false, &word, e);
+		strv_add(&filled, buf_cstr(&word));
+	}
+	if (rc < 0)
+		return rc;
+	strv_clear(w);
+	strv_copy(w, &filled);
+	return strv_check(w, "words of a line", e);
 }
 
 static int
-parse_line(struct flavour_line *l, struct err *e)
+parse_line(struct flavour_line *l, const struct strv *args, struct err *e)
 {
 	AUTO_FINI(strv) struct strv w = STRV_INIT(WORDS_MAX);
-	int rc = parse_set_cmd(l, l->text, e);
+	int rc = parse_set_cmd(l, l->text, args, e);
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	if ((rc = text_split(l->text, &w, e)) < 0 || (rc = strv_check(&w, "words of a line", e)) < 0)
+	if ((rc = text_split(l->text, &w, e)) < 0 || (rc = strv_check(&w, "words of a line", e)) < 0 ||
+	    (rc = fill_words(&w, args, e)) < 0)
 		return rc;
 	if (w.n == 0)
 		return err_set(e, E_INVAL, "an empty command");
@@ -324,7 +349,7 @@ add_line(struct parser *ps, const char *s, size_t len, struct err *e)
 	}
 	l = &fc->v[fc->n];
 	*l = (struct flavour_line){ .number = ps->number, .text = buf_dup(s, len) };
-	rc = l->text == NULL ? err_nomem(e) : parse_line(l, e);
+	rc = l->text == NULL ? err_nomem(e) : parse_line(l, ps->args, e);
 	if (rc < 0)
 		line_fini(l);
 	else
@@ -333,10 +358,10 @@ add_line(struct parser *ps, const char *s, size_t len, struct err *e)
 }
 
 int
-flavour_commands_parse(
-    struct flavour_commands *fc, const char *text, size_t len, const char *what, struct err *e)
+flavour_commands_parse(struct flavour_commands *fc, const char *text, size_t len, const struct strv *args,
+    const char *what, struct err *e)
 {
-	struct parser ps = { fc, 1 };
+	struct parser ps = { fc, args, 1 };
 	const char *s = text, *end = text + len;
 
 	*fc = (struct flavour_commands)FLAVOUR_COMMANDS_INIT;

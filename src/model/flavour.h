@@ -12,6 +12,7 @@
 #define FLAVOUR_FILE_MAX (256 * 1024)
 #define FLAVOUR_LINES_MAX 4096
 #define FLAVOUR_PARAMETERS_MAX 64
+#define FLAVOUR_NEEDS_MAX 32
 
 enum flavour_op {
 	FLAVOUR_ADD_DEP,
@@ -51,11 +52,12 @@ const char *flavour_op_name(enum flavour_op);
 void flavour_commands_fini(struct flavour_commands *);
 /*
  * Words are split as by a shell (so classic files, which had no quotes, read the same); of "set-cmd -c" the rest
- * of the line is taken as it stands. Messages begin with "WHAT:LINE:COLUMN: ". Every line is checked:
- * letters, what is needed, what excludes each other, ports, attributes, limits.
+ * of the line is taken as it stands. Parameters are put in (args as flavour_arguments gives them, NULL: none).
+ * Messages begin with "WHAT:LINE:COLUMN: ". Every line is checked: letters, what is needed, what excludes
+ * each other, ports, attributes, limits.
  */
-int flavour_commands_parse(
-    struct flavour_commands *, const char *text, size_t len, const char *what, struct err *) MUST_CHECK;
+int flavour_commands_parse(struct flavour_commands *, const char *text, size_t len, const struct strv *args,
+    const char *what, struct err *) MUST_CHECK;
 /* Value of an option ("" when it takes none), or NULL; *pos starts at 0. */
 const char *flavour_option(const struct flavour_line *, char letter, size_t *pos);
 
@@ -69,6 +71,8 @@ struct flavour_meta {
 	const char *title, *description, *version, *licence; /* "" where missing */
 	struct flavour_parameter parameters[FLAVOUR_PARAMETERS_MAX];
 	size_t nparameters;
+	const char *needs[FLAVOUR_NEEDS_MAX]; /* flavour=: those applied before it, as people type them */
+	size_t nneeds;
 	bool on_linux, on_freebsd; /* systems= */
 };
 void flavour_meta_fini(struct flavour_meta *);
@@ -92,6 +96,14 @@ int flavour_ref_parse(struct flavour_ref *, const char *text, struct err *) MUST
  */
 int flavour_arguments(
     const struct flavour_meta *, const struct flavour_ref *, struct strv *, struct err *) MUST_CHECK;
+/* "NAME.KEY=VALUE", as --flavour-arg has it. name and key are malloc'ed, value points into text. */
+int flavour_arg_parse(const char *text, char **name, char **key, const char **value, struct err *) MUST_CHECK;
+/*
+ * Appends text with ${NAME} replaced by the arguments ("NAME=value") of these names; any other ${…} stays.
+ * line: text is split into words later, and a value may only have characters that mean nothing then: E_INVAL.
+ */
+int flavour_fill(
+    const char *text, const struct strv *args, bool line, struct buf *out, struct err *) MUST_CHECK;
 
 DEFINE_AUTO_FINI(flavour_commands, struct flavour_commands)
 DEFINE_AUTO_FINI(flavour_meta, struct flavour_meta)

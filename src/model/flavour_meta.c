@@ -98,10 +98,21 @@ set_systems(struct flavour_meta *m, const char *value, struct err *e)
 }
 
 static int
+add_need(struct flavour_meta *m, const char *value, struct err *e)
+{
+	AUTO_FINI(flavour_ref) struct flavour_ref r = FLAVOUR_REF_INIT;
+
+	if (m->nneeds == FLAVOUR_NEEDS_MAX)
+		return err_set(e, E_LIMIT, "more than %d flavours are named", FLAVOUR_NEEDS_MAX);
+	m->needs[m->nneeds++] = value;
+	return flavour_ref_parse(&r, value, e);
+}
+
+static int
 set_key(struct flavour_meta *m, const struct kv_pair *p, struct err *e)
 {
 	static const char *const names[] = { "title", "description", "version", "licence", "systems",
-		PARAMETER };
+		"flavour", PARAMETER };
 	const char **texts[] = { &m->title, &m->description, &m->version, &m->licence }, *near;
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -114,6 +125,8 @@ set_key(struct flavour_meta *m, const struct kv_pair *p, struct err *e)
 	}
 	if (strcmp(p->key, "systems") == 0)
 		return set_systems(m, p->value, e);
+	if (strcmp(p->key, "flavour") == 0)
+		return add_need(m, p->value, e);
 	/* Declared in a first pass. */
 	if (strcmp(p->key, PARAMETER) == 0)
 		return 0;
@@ -295,4 +308,25 @@ flavour_arguments(const struct flavour_meta *m, const struct flavour_ref *r, str
 		strv_fmt(out, "%s=%s", p->name, value != NULL ? value : "");
 	}
 	return rc < 0 ? rc : strv_check(out, "arguments", e);
+}
+
+int
+flavour_arg_parse(const char *text, char **name, char **key, const char **value, struct err *e)
+{
+	const char *eq = strchr(text, '='), *dot = eq;
+
+	while (dot != NULL && dot > text && *dot != '.')
+		dot--;
+	*name = *key = NULL;
+	if (eq == NULL || dot == text || dot + 1 == eq)
+		return err_set(e, E_INVAL, "'%.64s': not FLAVOUR.PARAMETER=VALUE", text);
+	*name = buf_dup(text, (size_t)(dot - text));
+	*key = buf_dup(dot + 1, (size_t)(eq - dot - 1));
+	*value = eq + 1;
+	if (*name == NULL || *key == NULL) {
+		free(take_ptr(*name));
+		free(take_ptr(*key));
+		return err_nomem(e);
+	}
+	return 0;
 }

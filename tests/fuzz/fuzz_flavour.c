@@ -11,6 +11,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO_FREE char *text = buf_dup((const char *)data, size);
+	AUTO_FINI(strv) struct strv args = STRV_INIT(4);
 	struct flavour_commands fc;
 	struct flavour_meta m;
 	struct flavour_ref r;
@@ -18,7 +19,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (text == NULL)
 		return 0;
-	if (flavour_commands_parse(&fc, text, size, "f", &e) < 0 && (e.msg[0] == '\0' || fc.n != 0))
+	strv_add(&args, "a=b c");
+	strv_add(&args, "port=80");
+	if (flavour_commands_parse(&fc, text, size, &args, "f", &e) < 0 && (e.msg[0] == '\0' || fc.n != 0))
 		abort();
 	flavour_commands_fini(&fc);
 	if (flavour_ref_parse(&r, text, &e) < 0 && r.name != NULL)
