@@ -73,6 +73,9 @@ int inode_map_put(struct inode_map *, const struct stat *, size_t *value, struct
 void inode_map_fini(struct inode_map *);
 DEFINE_AUTO_FINI(inode_map, struct inode_map)
 
+/* The first `size` bytes of a file, as a reflink where that can be, holes kept: 0, or -1 with errno. */
+int tree_copy_data(int in, int out, off_t size);
+
 /* Per system. Each returns 0, or -1 with errno. */
 int tree_is_mount_root(int fd, bool *);            /* false where the system cannot tell */
 int tree_clear_flags(int dirfd, const char *name); /* immutable, append-only; name NULL: dirfd itself */

@@ -80,8 +80,8 @@ copy_range(int in, int out, off_t at, off_t end)
 	return 0;
 }
 
-static int
-copy_data(int in, int out, off_t size)
+int
+tree_copy_data(int in, int out, off_t size)
 {
 	off_t data = 0, hole;
 
@@ -201,7 +201,7 @@ copy_file(const struct copy *c, int src, const char *name, int dst, const char *
 	out = openat(dst, dst_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (out < 0)
 		return err_sys(e, "%s: create", dst_name);
-	if (copy_data(in, out, st.st_size) < 0)
+	if (tree_copy_data(in, out, st.st_size) < 0)
 		rc = err_sys(e, "%s: copy", name);
 	else if (set_meta(in, out, &st, c->ids) < 0)
 		rc = err_sys(e, "%s: owner, mode or attributes", dst_name);

@@ -3,12 +3,16 @@
  * program of its own so that a hostile archive is parsed where nothing else
  * is: the process shuts itself in (sandbox.h) before it looks at the data.
  *
- *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer] [--digest] --dirfd N | DIR
+ *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer | --merge] [--owner UID:GID]
+ *              [--digest] [--probe] --dirfd N | DIR
  *
  * --layer: the archive is a layer of an image: it takes away and replaces what
- * stands in the directory, as image-spec (layer.md) says. --digest: at the end
- * stdout gets the line "sha256:HEX BYTES": of the uncompressed archive, and
- * the sum of its files' sizes.
+ * stands in the directory, as image-spec (layer.md) says. --merge: it replaces
+ * as well, but no name in it has a meaning of its own. --owner: everything
+ * belongs to them, whatever the archive says. --digest: at the end stdout gets
+ * the line "sha256:HEX BYTES": of the uncompressed archive, and the sum of its
+ * files' sizes. --probe: nothing is unpacked, the status says whether the
+ * first entry can be read.
  *
  * stderr: one line "ENTRY: why" when it fails, else lines "note: …". The
  * progress fd gets lines with the number of bytes read so far. A failure
@@ -49,7 +53,9 @@ struct unpack {
 	unsigned long long devices, others;
 	struct stream stream;
 	struct place place;
-	bool layer, digest;
+	bool layer, merge, digest, probe, owned;
+	uid_t uid; /* owned: everybody's owner */
+	gid_t gid;
 	EVP_MD_CTX *md;
 	struct own_paths own;
 };
@@ -139,6 +145,10 @@ unpack_object(struct unpack *u, const char *path, struct archive_entry *entry, s
 
 	if ((r = meta_read(entry, &m, e)) < 0)
 		return r;
+	if (u->owned) {
+		m.uid = u->uid;
+		m.gid = u->gid;
+	}
 	if (path[0] == '\0' && (link != NULL || archive_entry_filetype(entry) != AE_IFDIR))
 		return err_set(e, E_CORRUPT, "the root is not a directory");
 	if (link != NULL)
@@ -179,7 +189,7 @@ unpack_entry(struct unpack *u, struct archive_entry *entry, struct err *e)
 		return r;
 	if (what != WHITEOUT_NONE)
 		return place_whiteout(&u->place, path, what, hidden, e);
-	if ((r = unpack_object(u, path, entry, e)) == 0 && u->layer)
+	if ((r = unpack_object(u, path, entry, e)) == 0 && (u->layer || u->merge))
 		own_paths_add(&u->own, path);
 	return r;
 }
@@ -204,6 +214,10 @@ unpack_all(struct unpack *u, struct err *e)
 
 	if ((r = stream_open(&u->stream, e)) < 0)
 		return r;
+	if (u->probe) {
+		r = stream_next(&u->stream, &entry, e);
+		return r == 0 ? err_set(e, E_CORRUPT, "an archive of nothing") : r < 0 ? r : 0;
+	}
 	while ((r = stream_next(&u->stream, &entry, e)) == 1) {
 		if (++u->entries > u->max_entries)
 			return err_set(e, E_LIMIT, "archive has more than %llu entries",
@@ -228,13 +242,35 @@ parse_fd(const char *text, const char *what, int *fd, struct err *e)
 	return 0;
 }
 
+/* "UID:GID" */
+static int
+parse_owner(char *text, struct unpack *u, struct err *e)
+{
+	char *colon = strchr(text, ':');
+	uint64_t uid, gid;
+	int r;
+
+	if (colon == NULL)
+		return -E_USAGE;
+	*colon = '\0';
+	if ((r = text_uint(text, 0, UINT32_MAX - 1, &uid, "--owner", e)) < 0 ||
+	    (r = text_uint(colon + 1, 0, UINT32_MAX - 1, &gid, "--owner", e)) < 0)
+		return r;
+	u->uid = (uid_t)uid;
+	u->gid = (gid_t)gid;
+	u->owned = true;
+	return 0;
+}
+
 static int
 parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 {
 	static const struct option options[] = { { "max-size", required_argument, NULL, 's' },
 		{ "max-entries", required_argument, NULL, 'n' }, { "progress", required_argument, NULL, 'p' },
 		{ "dirfd", required_argument, NULL, 'd' }, { "layer", no_argument, NULL, 'l' },
-		{ "digest", no_argument, NULL, 'm' }, { NULL, 0, NULL, 0 } };
+		{ "merge", no_argument, NULL, 'g' }, { "owner", required_argument, NULL, 'o' },
+		{ "probe", no_argument, NULL, 'b' }, { "digest", no_argument, NULL, 'm' },
+		{ NULL, 0, NULL, 0 } };
 	int c, r = 0;
 
 	opterr = 0;
@@ -251,6 +287,12 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 			u->layer = true;
 		else if (c == 'm')
 			u->digest = true;
+		else if (c == 'g')
+			u->merge = true;
+		else if (c == 'b')
+			u->probe = true;
+		else if (c == 'o')
+			r = parse_owner(optarg, u, e);
 		else
 			r = -E_USAGE;
 	}
@@ -258,13 +300,12 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 		if ((u->dirfd = open(argv[optind++], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 			return err_sys(e, "opening %s", argv[optind - 1]);
 	}
-	if (r == 0 && (u->dirfd < 0 || optind != argc))
+	if (r == 0 && (u->dirfd < 0 || optind != argc || (u->layer && u->merge)))
 		r = -E_USAGE;
 	if (r == -E_USAGE)
 		return err_set(e, E_USAGE,
-		    "usage: pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer] "
-		    "[--digest] --dirfd N "
-		    "| DIR");
+		    "usage: pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] "
+		    "[--layer | --merge] [--owner UID:GID] [--digest] [--probe] --dirfd N | DIR");
 	return r;
 }
 
@@ -377,7 +418,7 @@ run(struct unpack *u, int argc, char **argv, struct err *e)
 	umask(0);
 	load_locale();
 	stream_init(&u->stream, STDIN_FILENO, u->progress, u->max_size);
-	place_init(&u->place, u->dirfd, u->layer ? &u->own : NULL);
+	place_init(&u->place, u->dirfd, u->layer || u->merge ? &u->own : NULL);
 	if ((r = own_paths_init(&u->own, e)) < 0 || (r = begin_digest(u, e)) < 0 ||
 	    (r = stream_peek(&u->stream, &memory, e)) < 0 ||
 	    (r = sandbox_enter(u->dirfd, memory, u->max_size, e)) < 0 || (r = unpack_all(u, e)) < 0)
