@@ -333,8 +333,10 @@ begin_create(struct epot *p, const struct source *s, struct err *e)
 		.state = POT_CREATED, .op = OP_CREATE, .status = -1, .created_ns = text_now_ns()
 	};
 	unsigned long long id;
-	int rc = stor_exists(p->eng->stor, epot_fs(p), e);
+	int rc;
 
+	r.flags = p->state.rec.flags = s->maker != NULL && s->maker->build ? STATE_BUILD : 0;
+	rc = stor_exists(p->eng->stor, epot_fs(p), e);
 	if (rc == 0 && getrandom(&id, sizeof(id), 0) != sizeof(id))
 		rc = err_sys(e, "cannot get random bytes");
 	if (rc == 1) {

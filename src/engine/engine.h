@@ -73,6 +73,7 @@ int eng_create(struct eng *, const struct pot_create_args *, struct err *) MUST_
 struct eng_maker {
 	int (*make)(void *arg, struct stor *, struct stor_fs, struct kv *settings, struct err *);
 	void *arg;
+	bool build; /* a builder's (STATE_BUILD): its root is STOR_IMAGE, and lists do not show it */
 };
 int eng_create_from(
     struct eng *, const struct pot_create_args *, const struct eng_maker *, struct err *) MUST_CHECK;
@@ -84,6 +85,32 @@ int eng_base_users(struct eng *, const char *base, struct strv *users, struct er
 
 /* start.c, stop.c */
 int eng_start(struct eng *, const char *name, const struct pot_start_args *, struct pot_process *,
+    struct err *) MUST_CHECK;
+/*
+ * A command instead of the pot's own, with mounts of its own, none of which is written down. The pot's end is the
+ * caller's: it is attached, and killed when the descriptor in *proc is closed, by whatever death.
+ */
+enum eng_mount_kind { ENG_MOUNT_BIND, ENG_MOUNT_FS, ENG_MOUNT_TMPFS, ENG_MOUNT_FILE };
+struct eng_mount {
+	enum eng_mount_kind kind;
+	const char *target; /* absolute */
+	bool read_only;
+	int fd;            /* BIND: what is mounted; its owners are shown as the pot's users where that can be */
+	struct stor_fs fs; /* FS: mounted by nobody else */
+	const char *path;  /* FS: below its root, NULL or "": all of it */
+	const void *data;  /* FILE: in memory, read-only */
+	size_t len;
+	unsigned mode;     /* FILE, TMPFS */
+	uint32_t uid, gid; /* FILE: in the pot */
+	uint64_t size;     /* TMPFS */
+};
+struct eng_command {
+	char *const *argv, *const *env; /* NULL-terminated */
+	const char *user, *workdir;     /* NULL: root, "/" */
+	const struct eng_mount *mounts;
+	size_t nmounts;
+};
+int eng_start_command(struct eng *, const char *name, const struct eng_command *, struct pot_process *,
     struct err *) MUST_CHECK;
 int eng_attach(struct eng *, const char *name, struct pot_process *, int out_fd, int err_fd, int signal_fd,
     int *status, struct err *) MUST_CHECK;

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/remove.h"
+#include "model/imgrecord.h"
 
 static int
 no_such_pot(const char *name, struct err *e)
@@ -276,6 +277,34 @@ reconcile_run(struct epot *p, struct err *e)
 	    p, state_is_active(r) ? POT_FAILED : (enum pot_state)r->state, "the shim was killed", e);
 }
 
+bool
+epot_is_abandoned(const struct epot *p)
+{
+	char path[128];
+
+	if ((p->state.rec.flags & STATE_BUILD) == 0)
+		return false;
+	snprintf(path, sizeof(path), IMG_DIR "/" IMG_LAYERS "/" IMG_LAYER_LOCK "%s", p->name);
+	AUTO(fd) int fd = openat(p->eng->root_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? errno == ENOENT : lock_held(fd, NULL) == 0;
+}
+
+int
+epot_remove_abandoned(struct epot *p, struct err *e)
+{
+	int rc = state_is_active(&p->state.rec) ? epot_end(p, 0, e) : 0;
+
+	/* Its end has looked at it again, and has removed it then. */
+	if (rc < 0)
+		return rc;
+	p->state.rec.op = OP_DESTROY;
+	rc = state_write(&p->state, true, e);
+	fault_point("abandoned.journalled");
+	if (rc == 0)
+		rc = epot_remove(p, e);
+	return rc < 0 ? rc : no_such_pot(p->name, e);
+}
+
 int
 epot_reconcile(struct epot *p, struct err *e)
 {
@@ -296,9 +325,8 @@ epot_reconcile(struct epot *p, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
-	if (!epot_is_broken(p->eng, &p->state))
-		return 0;
-	return reconcile_run(p, e);
+	rc = epot_is_broken(p->eng, &p->state) ? reconcile_run(p, e) : 0;
+	return rc == 0 && epot_is_abandoned(p) ? epot_remove_abandoned(p, e) : rc;
 }
 
 int
@@ -349,7 +377,7 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 		rc = open_dir(p, g, name, e);
 		if (rc == 0)
 			rc = load_state(p, e);
-		if (rc < 0 || !epot_is_broken(g, &p->state))
+		if (rc < 0 || (!epot_is_broken(g, &p->state) && !epot_is_abandoned(p)))
 			return rc;
 		/* Somebody may just be at work on it; then what we have read is the truth of now. */
 		rc = lock(p, 0, NULL);

@@ -60,13 +60,17 @@ struct iso_ref epot_ref(const struct epot *);
 static inline struct stor_fs
 epot_fs(const struct epot *p)
 {
-	return (struct stor_fs){ STOR_POT, p->name };
+	return (struct stor_fs){ (p->state.rec.flags & STATE_BUILD) != 0 ? STOR_IMAGE : STOR_POT, p->name };
 }
 
 DEFINE_AUTO_FINI(epot, struct epot)
 
 /* Does the state show something that a killed process left? Cheap, no lock. */
 bool epot_is_broken(const struct eng *, const struct state *);
+/* Is it a builder's, whose builder is dead? */
+bool epot_is_abandoned(const struct epot *);
+/* Ends and removes such a one; locked. E_NOENT when that is done. */
+int epot_remove_abandoned(struct epot *, struct err *) MUST_CHECK;
 /*
  * Brings a locked pot to a state that is true. 0 when the pot exists afterwards, E_NOENT when
  * what was left was a half-made or half-removed pot, now gone.

@@ -47,7 +47,15 @@ read_quickly(struct list *l, const char *name, struct epot *p)
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	snprintf(path, sizeof(path), "%s/state", name);
 	p->state.fd = openat(l->g->pots_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	return p->state.fd < 0 || state_reload(&p->state, NULL) < 0 || epot_is_broken(l->g, &p->state);
+	return p->state.fd < 0 || state_reload(&p->state, NULL) < 0 || epot_is_broken(l->g, &p->state) ||
+	    epot_is_abandoned(p);
+}
+
+/* While the builder lives it is nobody else's concern. */
+static bool
+is_builders(const struct epot *p)
+{
+	return (p->state.rec.flags & STATE_BUILD) != 0;
 }
 
 static int
@@ -62,6 +70,8 @@ list_one(void *arg, const char *name, struct err *e)
 
 	(void)e;
 	if (read_quickly(l, name, &quick) == 0) {
+		if (is_builders(&quick))
+			return 0;
 		summarize(&quick, &s);
 		return l->fn(l->arg, &s);
 	}
@@ -71,7 +81,7 @@ list_one(void *arg, const char *name, struct err *e)
 	if (rc < 0)
 		event_warn(&l->g->events, "%s", own.msg);
 	/* One that cannot be repaired now is shown as it is. */
-	if (whole.name[0] == '\0')
+	if (whole.name[0] == '\0' || is_builders(&whole))
 		return 0;
 	summarize(&whole, &s);
 	if (rc < 0)

@@ -3,6 +3,7 @@
  * that a process killed anywhere in here is walked back (steps.c) by the next
  * command; a failing step is walked back at once.
  */
+#include "engine/command.h"
 #include "engine/image.h"
 #include "engine/limit.h"
 #include "engine/walls.h"
@@ -27,6 +28,8 @@
 struct start {
 	struct epot *p;
 	const struct pot_start_args *args;
+	const struct eng_command *command; /* in place of the pot's own, or NULL */
+	struct strv named;                 /* files to be removed when they are mounted */
 	int root_fd;
 	int alive_fd; /* the state file, locked; the shim's from the start on */
 	struct epot_walls walls;
@@ -116,6 +119,20 @@ add_all_tmpfs(struct start *s, struct err *e)
 }
 
 static int
+add_command_mount(struct start *s, const struct eng_mount *m, struct err *e)
+{
+	char named[ISO_FILE_NAME] = "";
+	bool dir = true;
+	int rc = add_mount(s, command_mount(s->p, &s->walls, m, &dir, named, e), m->target, dir, e);
+
+	if (rc == 0)
+		s->mounts[s->nmounts - 1].dir = dir;
+	if (named[0] != '\0')
+		strv_add(&s->named, named);
+	return rc < 0 ? err_wrap(e, "mount at %s", m->target) : strv_check(&s->named, "mounts", e);
+}
+
+static int
 up_files(struct start *s, struct err *e)
 {
 	int rc = etc_make(s->p, e);
@@ -133,6 +150,8 @@ up_files(struct start *s, struct err *e)
 		rc = potconf_mounts(&s->p->conf, &s->user_mounts, &s->nuser_mounts, e);
 	for (size_t i = 0; i < s->nuser_mounts && rc == 0; i++)
 		rc = add_user_mount(s, &s->user_mounts[i], e);
+	for (size_t i = 0; s->command != NULL && i < s->command->nmounts && rc == 0; i++)
+		rc = add_command_mount(s, &s->command->mounts[i], e);
 	return rc;
 }
 
@@ -168,8 +187,14 @@ find_command(struct start *s, struct err *e)
 	static const char *const inits[] = { "/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd",
 		"/usr/lib/systemd/systemd", "/bin/init" };
 	const char *cmd = potconf_get(&s->p->conf, PC_CMD, "");
-	int rc = text_split(cmd, &s->argv, e);
+	int rc = 0;
 
+	if (s->command != NULL) {
+		for (char *const *w = s->command->argv; *w != NULL; w++)
+			strv_add(&s->argv, *w);
+		return strv_check(&s->argv, "the command", e);
+	}
+	rc = text_split(cmd, &s->argv, e);
 	if (rc < 0)
 		return err_wrap(e, "the command of %s", s->p->name);
 	if (s->argv.n == 0 && in_root(s->root_fd, "/sbin/init"))
@@ -187,7 +212,7 @@ find_command(struct start *s, struct err *e)
 static int
 find_user(struct start *s, struct err *e)
 {
-	const char *spec = potconf_get(&s->p->conf, PC_USER, NULL);
+	const char *spec = s->command != NULL ? s->command->user : potconf_get(&s->p->conf, PC_USER, NULL);
 	int rc = 0;
 
 	snprintf(s->user.home, sizeof(s->user.home), "/root");
@@ -215,7 +240,7 @@ spawn(struct start *s, struct err *e)
 		.argv = strv_argv(&s->argv),
 		.envp = strv_argv(&s->env),
 		.user = { s->user.uid, s->user.gid, s->user.groups, s->user.ngroups },
-		.workdir = potconf_get(&p->conf, PC_WORKDIR, NULL),
+		.workdir = s->command != NULL ? s->command->workdir : potconf_get(&p->conf, PC_WORKDIR, NULL),
 		.own_net = network_is_own(p->state.rec.network),
 		.net_fd = s->net[0] >= 0 ? &s->net[0] : NULL,
 		.direct_init = s->direct_init,
@@ -234,6 +259,7 @@ spawn(struct start *s, struct err *e)
 		   come to it mean nothing after a power cut. */
 		.sync_state = true,
 		.log_dirfd = p->dir_fd,
+		.tied = s->command != NULL,
 		.log_max = config_uint(p->eng->conf, "log_max_size"),
 		.log_files = (unsigned)config_uint(p->eng->conf, "log_files"),
 		.cleanup_argv = cleanup,
@@ -260,7 +286,8 @@ up_process(struct start *s, struct err *e)
 	if (rc == 0)
 		rc = find_user(s, e);
 	if (rc == 0)
-		rc = epot_environment(s->p, s->user.home, NULL, &s->env, e);
+		rc = epot_environment(
+		    s->p, s->user.home, s->command != NULL ? s->command->env : NULL, &s->env, e);
 	if (rc < 0)
 		return rc;
 	if (s->walls.ahead != NULL)
@@ -309,6 +336,9 @@ static const struct {
 static void
 start_fini(struct start *s)
 {
+	for (size_t i = 0; i < s->named.n; i++)
+		(void)unlink(s->named.v[i]);
+	strv_fini(&s->named);
 	fd_close(s->root_fd);
 	fd_close(s->alive_fd);
 	for (size_t i = s->nborrowed; i < s->nmounts; i++)
@@ -465,13 +495,15 @@ get_startable(struct epot *p, struct eng *g, const char *name, struct err *e)
 	}
 }
 
-int
-eng_start(struct eng *g, const char *name, const struct pot_start_args *args, struct pot_process *proc,
-    struct err *e)
+static int
+start_pot(struct eng *g, const char *name, const struct pot_start_args *args,
+    const struct eng_command *command, struct pot_process *proc, struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
 	struct start s = { .p = &p,
 		.args = args,
+		.command = command,
+		.named = STRV_INIT(MOUNTS_MAX),
 		.root_fd = -1,
 		.alive_fd = -1,
 		.argv = STRV_INIT(4096),
@@ -516,4 +548,20 @@ eng_start(struct eng *g, const char *name, const struct pot_start_args *args, st
 	if (hook_run(&p, HOOK_POSTSTART, &own) < 0)
 		event_warn(&g->events, "pot %s: %s", name, own.msg);
 	return 0;
+}
+
+int
+eng_start(struct eng *g, const char *name, const struct pot_start_args *args, struct pot_process *proc,
+    struct err *e)
+{
+	return start_pot(g, name, args, NULL, proc, e);
+}
+
+int
+eng_start_command(struct eng *g, const char *name, const struct eng_command *command,
+    struct pot_process *proc, struct err *e)
+{
+	const struct pot_start_args args = { .attach = true };
+
+	return start_pot(g, name, &args, command, proc, e);
 }

@@ -52,8 +52,15 @@ struct state_rec {
 	char id[24];     /* of the pot: its leases are found by it when pot.conf is damaged */
 	char ip[120];    /* its addresses, separated by blanks, for lists */
 	char ports[512]; /* what it publishes, separated by ", ", for lists; "…" at the end: not all */
-	uint32_t pad, crc;
+	uint32_t flags, crc; /* STATE_BUILD */
 };
+
+/*
+ * A builder's, for one command: its root is a half-made layer, STOR_IMAGE of the pot's name, and whoever
+ * made it holds that layer's lock (model/imgrecord.h). Without that holder the pot is a killed one's: it is
+ * ended and removed by whoever comes by.
+ */
+#define STATE_BUILD 1u
 
 struct state {
 	int fd;

@@ -38,7 +38,11 @@ eng_cleanup(struct eng *g, const char *name, uint64_t run_id, struct err *e)
 		return 0;
 	if (!state_is_active(&p.state.rec))
 		return 0;
-	return epot_walk_back(&p, POT_FAILED, "the shim left no record", e);
+	rc = epot_walk_back(&p, POT_FAILED, "the shim left no record", e);
+	/* Its builder died with it, or before. */
+	if (rc == 0 && epot_is_abandoned(&p))
+		rc = epot_remove_abandoned(&p, e);
+	return rc == -E_NOENT ? 0 : rc;
 }
 
 /* Looks again, from the directory on, at a pot that was unlocked; it is locked then. */

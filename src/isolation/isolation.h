@@ -133,6 +133,7 @@ struct iso_spec {
 	int log_dirfd;             /* where log, log.1 … stand (ISO_IO_LOG, ISO_IO_ATTACH) */
 	uint64_t log_max;          /* bytes of one file */
 	unsigned log_files;        /* how many, at least 1 */
+	bool tied;                 /* ISO_IO_ATTACH: the end of the client is the end of the pot */
 	char *const *cleanup_argv; /* executed by the shim at the end (absolute argv[0]) */
 };
 
@@ -231,6 +232,18 @@ int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, st
 int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *) MUST_CHECK;
 /* size 0: the kernel's default; owner: the host's id of whose its root directory is. */
 int iso_tmpfs(uint64_t size, mode_t, uint32_t owner, struct err *) MUST_CHECK;
+/*
+ * A file with this content, in memory. Where the kernel needs a name for it meanwhile (Linux before 6.15), *named
+ * gets the path that is to be removed once it is mounted; else "".
+ */
+struct iso_file {
+	const void *data;
+	size_t len;
+	mode_t mode;
+	uint32_t uid, gid; /* as the host has them */
+};
+#define ISO_FILE_NAME 64
+int iso_file(const struct iso_file *, char named[static ISO_FILE_NAME], struct err *) MUST_CHECK;
 /* Narrows a detached mount. */
 int iso_restrict(int mount_fd, bool ro, bool noexec, struct err *) MUST_CHECK;
 /* A running pot's user namespace as an fd, and the host's id of its root; -1 and 0 when it has none of its own. */

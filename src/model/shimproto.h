@@ -6,6 +6,8 @@
  *   pot-shim run PID RUNID LOGMAX LOGFILES -- CLEANUP…            (argv[0] "pot-shim NAME")
  *   pot-shim init FLAGS UID GID GROUPS WORKDIR CAPS -- COMMAND…   (argv[0] "pot-init NAME")
  *
+ * LOGFILES 0: one, and the pot is killed when its client goes.
+ *
  * GROUPS is "-" or numbers with commas.  UID "-": the identity stays (tests
  * without root).  CAPS: the capabilities that the command may have, a decimal
  * number whose bit N is capability N; "-": they stay as they are.

@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <linux/mount.h>
 
+#include "base/file.h"
 #include "isolation/linux/child.h"
 
 int
@@ -74,6 +76,60 @@ iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 		return tmpfs_error(fs, e);
 	fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	return fd >= 0 ? fd : err_sys(e, "cannot make a tmpfs");
+}
+
+static int
+fill_file(int fd, const struct iso_file *f, struct err *e)
+{
+	int rc = fd_write_all(fd, f->data, f->len, "a file in memory", e);
+
+	if (rc == 0 && (fchown(fd, f->uid, f->gid) != 0 || fchmod(fd, f->mode & 07777) != 0))
+		rc = err_sys(e, "a file in memory");
+	return rc;
+}
+
+/* Older kernels clone mounts only that are somewhere: below the host's own file system in memory. */
+static int
+named_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err *e)
+{
+	unsigned long long random;
+	int rc;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(e, "cannot get random bytes");
+	snprintf(named, ISO_FILE_NAME, "/dev/shm/.pot-%016llx", random);
+	AUTO(fd) int fd = open(named, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		rc = err_sys(e, "cannot make %s", named);
+		named[0] = '\0';
+		return rc;
+	}
+	rc = fill_file(fd, f, e);
+	if (rc == 0)
+		rc = iso_bind(AT_FDCWD, named, true, false, e);
+	if (rc < 0) {
+		unlink(named);
+		named[0] = '\0';
+	}
+	return rc;
+}
+
+int
+iso_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err *e)
+{
+	AUTO(fd) int dir = iso_tmpfs(0, 0755, 0, e);
+	AUTO(fd) int fd = dir < 0 ? dir : openat(dir, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc;
+
+	named[0] = '\0';
+	if (dir < 0)
+		return dir;
+	if (fd < 0)
+		return err_sys(e, "cannot make a file in memory");
+	if ((rc = fill_file(fd, f, e)) < 0)
+		return rc;
+	rc = iso_bind(dir, "file", true, false, NULL);
+	return rc >= 0 ? rc : named_file(f, named, e);
 }
 
 int

@@ -153,7 +153,7 @@ shim_args(struct strv *v, const struct iso_spec *s, struct err *e)
 	strv_add(v, "4294967295"); /* room for the pid, which A fills in */
 	strv_fmt(v, "%llu", (unsigned long long)s->run_id);
 	strv_fmt(v, "%llu", (unsigned long long)(s->log_max < LOG_MIN ? LOG_MIN : s->log_max));
-	strv_fmt(v, "%u", s->log_files < 1 ? 1 : s->log_files);
+	strv_fmt(v, "%u", s->tied ? 0 : s->log_files < 1 ? 1 : s->log_files);
 	argv_extend(v, s->cleanup_argv);
 	return strv_check(v, "arguments of the shim", e);
 }

@@ -180,7 +180,7 @@ test_strings_end(void **state)
 
 	make(s, &st, 3);
 	rec = st.rec;
-	memset(rec.base, 'x', offsetof(struct state_rec, pad) - offsetof(struct state_rec, base));
+	memset(rec.base, 'x', offsetof(struct state_rec, flags) - offsetof(struct state_rec, base));
 	rec.crc = shim_crc32(&rec, offsetof(struct state_rec, crc));
 	raw(s, slot_at(st.slot), &rec, sizeof(rec));
 	assert_ok(look(s, &rec));
