@@ -21,7 +21,6 @@ struct run {
 	int pid, sigfd;
 	uint64_t run_id;
 	bool tied;  /* the pot ends with its client */
-	bool tied;  /* the pot ends with its client */
 	bool dirty; /* buffers hold pages that an idle shim should not keep */
 	struct log log;
 	struct stream out, err;
@@ -110,10 +109,6 @@ run_once(struct run *r, int *status)
 		stream_read(&r->out, &r->log, &r->client);
 	if (p[2].revents != 0 && r->client.pendlen == 0)
 		stream_read(&r->err, &r->log, &r->client);
-	if (r->tied && r->client.fd < 0) {
-		r->tied = false;
-		raw(__NR_kill, r->pid, SIG_KILL);
-	}
 	if (r->tied && r->client.fd < 0) {
 		r->tied = false;
 		raw(__NR_kill, r->pid, SIG_KILL);
@@ -251,7 +246,6 @@ run_parse(struct run *r, char **argv)
 	    argv[7] == NULL)
 		raw_exit(2);
 	r->pid = (int)pid;
-	r->tied = files == 0;
 	r->tied = files == 0;
 	r->log.files = files < 1 ? 1 : (unsigned)files;
 	r->cleanup = argv + 7;
