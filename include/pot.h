@@ -109,6 +109,11 @@ int pot_base_destroy(struct pot_ctx *, const char *name, bool recursive, struct 
 struct pot_limit {
 	const char *name, *value;
 };
+struct pot_mount {
+	const char *source, *target;
+	bool read_only;
+	bool idmap; /* its owners are shown as the pot's users; else as the host has them */
+};
 struct pot_create_args {
 	const char *name;
 	const char *base;  /* exactly one of base, image and from_pot */
@@ -138,6 +143,15 @@ struct pot_create_args {
 	const char *const *walls;
 	const char *const *env;  /* NAME=value on top of the image's or the source's */
 	const char *const *args; /* with image: words behind its entry point, in place of its own command */
+	const char *const *entrypoint;         /* with image: words in place of its entry point and command */
+	const char *user, *workdir, *hostname; /* in place of the image's or the source's; or NULL */
+	/* With network "inherit": a network namespace of the host to be in (a file); or NULL. Linux. */
+	const char *netns;
+	const char *const *labels; /* "NAME=value": notes that pot_info gives back */
+	const char *const *hosts;  /* "NAME:ADDRESS" for its /etc/hosts */
+	const char *const *attrs;  /* "NAME=VALUE", as pot_set_attribute */
+	const struct pot_mount *mounts;
+	size_t nmounts;
 	const struct pot_limit *limits; /* on top of the source's */
 	size_t nlimits;
 };
@@ -204,6 +218,11 @@ struct pot_exit {
 };
 /* Blocks until it does not run, then tells the last end. E_NOENT; known false: never ran. */
 int pot_wait(struct pot_ctx *, const char *name, struct pot_exit *, struct err *);
+/*
+ * For programs with a loop of their own: the process of the host with whose end the present run is over and
+ * cleaned up, by its pid and its start time as the kernel counts it. 1, or 0 when the pot does not run. E_NOENT.
+ */
+int pot_runner(struct pot_ctx *, const char *name, int32_t *pid, uint64_t *start, struct err *);
 /* The last end, without waiting. */
 int pot_last_exit(struct pot_ctx *, const char *name, struct pot_exit *, struct err *);
 
@@ -260,11 +279,6 @@ typedef int pot_summary_fn(void *arg, const struct pot_summary *);
 /* In order of names. Pots that a killed command left are repaired or left out on the way. */
 int pot_list(struct pot_ctx *, pot_summary_fn *, void *arg, struct err *);
 
-struct pot_mount {
-	const char *source, *target;
-	bool read_only;
-	bool idmap; /* its owners are shown as the pot's users; else as the host has them */
-};
 struct pot_address {
 	char where[64];   /* the bridge, or of an alias the interface, "" : that of the default route */
 	char address[48]; /* of an alias with its length */
@@ -340,6 +354,9 @@ struct pot_info {
 	const struct pot_mount *mounts;
 	const struct pot_setting *attrs;
 	const struct pot_snapshot_info *snapshots;
+	char netns[256]; /* the network namespace that it joins, "" */
+	size_t nlabels;
+	const char *const *labels;
 	size_t naddresses, nbridges, nports, nnames, ninterfaces;
 	const struct pot_address *addresses;
 	const char *const *bridges, *const *names;

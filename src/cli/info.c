@@ -165,6 +165,7 @@ show_settings(const struct pot_info *in, bool all)
 	show_limits(&in->limits);
 	show_strings("env", in->env, in->nenv);
 	show_strings("hosts", in->hosts, in->nhosts);
+	show_strings("labels", in->labels, in->nlabels);
 	show_strings("hooks", in->hooks, in->nhooks);
 	for (size_t i = 0; i < in->nmounts; i++)
 		field(i == 0 ? "mounts" : "", "%s on %s%s%s", in->mounts[i].source, in->mounts[i].target,

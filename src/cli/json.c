@@ -122,6 +122,7 @@ add_lists(json_t *o, const struct pot_info *in)
 		json_array_append_new(snaps, js_snapshot(&in->snapshots[i]));
 	json_object_set_new(o, "env", js_strings(in->env, in->nenv));
 	json_object_set_new(o, "hosts", js_strings(in->hosts, in->nhosts));
+	json_object_set_new(o, "labels", js_strings(in->labels, in->nlabels));
 	json_object_set_new(o, "hooks", js_strings(in->hooks, in->nhooks));
 	json_object_set_new(o, "mounts", mounts);
 	json_object_set_new(o, "attributes", attrs);
@@ -185,6 +186,7 @@ add_network(json_t *o, const struct pot_info *in)
 	json_object_set_new(o, "bridges", js_strings(in->bridges, in->nbridges));
 	json_object_set_new(o, "published", ports);
 	json_object_set_new(o, "names", js_strings(in->names, in->nnames));
+	json_object_set_new(o, "network_namespace", js_string(in->netns[0] != '\0' ? in->netns : NULL));
 	json_object_set_new(o, "interfaces", js_interfaces(in->interfaces, in->ninterfaces));
 	json_object_set_new(o, "net_in", js_rate(in->net_in));
 	json_object_set_new(o, "net_out", js_rate(in->net_out));

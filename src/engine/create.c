@@ -191,7 +191,7 @@ source_pot(struct eng *g, const struct pot_create_args *a, struct source *s, str
 static int
 inherit_conf(struct epot *p, const struct source *s, struct err *e)
 {
-	static const char *const own[] = { PC_ID, PC_PARENT, PC_HOSTNAME, PC_CREATED };
+	static const char *const own[] = { PC_ID, PC_PARENT, PC_HOSTNAME, PC_CREATED, PC_LABEL, PC_NETNS };
 	int rc = 0;
 
 	for (size_t i = 0; i < s->pot.conf.kv.n && rc == 0; i++)
@@ -287,9 +287,9 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 	if (a->from_pot != NULL)
 		rc = inherit_conf(p, s, e);
 	else if (a->image != NULL)
-		rc = image_source_conf(p, &s->image, a->args, e);
+		rc = image_source_conf(p, &s->image, a, e);
 	else if (s->maker != NULL)
-		rc = image_settings_conf(p, &s->image.ready.settings, a->args, e);
+		rc = image_settings_conf(p, &s->image.ready.settings, a, e);
 	for (const char *const *v = a->env; v != NULL && *v != NULL && rc == 0; v++)
 		rc = potconf_env_add(&p->conf, *v, e);
 	const struct {
@@ -379,6 +379,8 @@ fill(struct epot *p, const struct pot_create_args *a, struct source *s, struct e
 		rc = fill_conf(p, a, s, e);
 	if (rc == 0 && a->from_pot != NULL)
 		rc = copy_extras(p, s, e);
+	if (rc == 0)
+		rc = epot_given(p, a, e);
 	if (rc == 0)
 		rc = walls_change(p, a->walls, e);
 	if (rc == 0 && *walls_no_userns(p) == '\0')

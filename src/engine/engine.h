@@ -95,7 +95,7 @@ struct eng_mount {
 	enum eng_mount_kind kind;
 	const char *target; /* absolute */
 	bool read_only;
-	int fd;            /* BIND: what is mounted; its owners are shown as the pot's users where that can be */
+	int fd; /* BIND: what is mounted; its owners are shown as the pot's users where that can be */
 	struct stor_fs fs; /* FS: mounted by nobody else */
 	const char *path;  /* FS: below its root, NULL or "": all of it */
 	const void *data;  /* FILE: in memory, read-only */
@@ -125,6 +125,7 @@ int eng_cleanup(struct eng *, const char *name, uint64_t run_id, struct err *) M
 
 /* look.c, logs.c */
 int eng_list(struct eng *, pot_summary_fn *, void *, struct err *) MUST_CHECK;
+int eng_runner(struct eng *, const char *name, struct proc_id *, struct err *) MUST_CHECK;
 int eng_info(struct eng *, const char *name, unsigned flags, struct pot_info **, struct err *) MUST_CHECK;
 int eng_exists(struct eng *, const char *name, struct err *) MUST_CHECK;
 int eng_top(struct eng *, const char *name, pot_task_fn *, void *, struct err *) MUST_CHECK;

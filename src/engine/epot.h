@@ -171,6 +171,12 @@ int epot_environment(
 
 /* settings.c: the value an attribute has, default or not; borrowed. */
 const char *epot_attr(const struct epot *, const struct attr *);
+/* Into the configuration in hand; E_INVAL, E_PERM. */
+int epot_put_attribute(struct epot *, const char *attr, const char *value, struct err *) MUST_CHECK;
+/* What a mount shows: its path without links (the caller's, also on failure), and whether it is a directory. */
+int epot_mount_source(const struct pot_mount *, char **source, bool *dir, struct err *) MUST_CHECK;
+/* given.c: into a new pot's configuration, when its network is there already. */
+int epot_given(struct epot *, const struct pot_create_args *, struct err *) MUST_CHECK;
 /* Repairs an interrupted mount-in or mount-out: what pot.conf lists counts. */
 int epot_finish_mount(struct epot *, struct err *) MUST_CHECK;
 /* snapshot.c: of a locked, stopped pot. */

@@ -133,15 +133,19 @@ add_words(const struct kv *kv, const char *key, struct strv *v)
 }
 
 static int
-join_command(const struct kv *kv, const char *const *args, struct buf *b, struct err *e)
+join_command(const struct kv *kv, const struct pot_create_args *a, struct buf *b, struct err *e)
 {
 	AUTO_FINI(strv) struct strv words = STRV_INIT(4096);
 	int rc;
 
-	add_words(kv, IMG_SET_ENTRYPOINT, &words);
-	for (; args != NULL && *args != NULL; args++)
-		strv_add(&words, *args);
-	if (args == NULL)
+	for (const char *const *w = a->entrypoint; w != NULL && *w != NULL; w++)
+		strv_add(&words, *w);
+	if (a->entrypoint == NULL)
+		add_words(kv, IMG_SET_ENTRYPOINT, &words);
+	for (const char *const *w = a->args; w != NULL && *w != NULL; w++)
+		strv_add(&words, *w);
+	/* The image's own arguments are for its own entry point. */
+	if (a->args == NULL && a->entrypoint == NULL)
 		add_words(kv, IMG_SET_CMD, &words);
 	if ((rc = strv_check(&words, "the command", e)) < 0)
 		return rc;
@@ -253,10 +257,10 @@ set_stop_signal(struct epot *p, const char *value)
 }
 
 int
-image_settings_conf(struct epot *p, const struct kv *kv, const char *const *args, struct err *e)
+image_settings_conf(struct epot *p, const struct kv *kv, const struct pot_create_args *a, struct err *e)
 {
 	AUTO_FINI(buf) struct buf command = BUF_INIT(KV_FILE_MAX);
-	int rc = join_command(kv, args, &command, e);
+	int rc = join_command(kv, a, &command, e);
 
 	if (rc < 0)
 		return rc;
@@ -276,7 +280,8 @@ image_settings_conf(struct epot *p, const struct kv *kv, const char *const *args
 }
 
 int
-image_source_conf(struct epot *p, const struct image_source *s, const char *const *args, struct err *e)
+image_source_conf(
+    struct epot *p, const struct image_source *s, const struct pot_create_args *a, struct err *e)
 {
 	const struct {
 		const char *key, *value;
@@ -290,7 +295,7 @@ image_source_conf(struct epot *p, const struct image_source *s, const char *cons
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
 		rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
 	if (rc == 0)
-		rc = image_settings_conf(p, &s->ready.settings, args, e);
+		rc = image_settings_conf(p, &s->ready.settings, a, e);
 	return rc < 0 ? err_wrap(e, "image %s", s->name) : 0;
 }
 

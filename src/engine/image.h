@@ -26,12 +26,12 @@ int image_source_get(struct eng *, const char *name, struct image_source *, stru
 void image_source_fini(struct image_source *);
 /* Into a new pot's root what the image names but does not have. */
 int image_source_fill(struct epot *, const struct image_source *, struct err *) MUST_CHECK;
-/* Into a new pot's pot.conf what the image says; args: words in place of the image's own, or NULL. */
+/* Into a new pot's pot.conf what the image says, with entry point and arguments of `a` where it has them. */
 int image_source_conf(
-    struct epot *, const struct image_source *, const char *const *args, struct err *) MUST_CHECK;
+    struct epot *, const struct image_source *, const struct pot_create_args *a, struct err *) MUST_CHECK;
 /* The part of it that settings (keys IMG_SET_*) alone say. */
 int image_settings_conf(
-    struct epot *, const struct kv *settings, const char *const *args, struct err *) MUST_CHECK;
+    struct epot *, const struct kv *settings, const struct pot_create_args *a, struct err *) MUST_CHECK;
 DEFINE_AUTO_FINI(image_source, struct image_source)
 
 /* "USER[:GROUP]" by the passwd and group of a root. */

@@ -111,7 +111,7 @@ eng_exists(struct eng *g, const char *name, struct err *e)
 /* What the caller gets, with everything it points to. */
 struct details {
 	struct pot_info info; /* first: the caller's pointer */
-	struct strv env, hosts, hooks, strings, bridges, names, wall_values;
+	struct strv env, labels, hosts, hooks, strings, bridges, names, wall_values;
 	struct pot_setting *walls;
 	struct pot_address *addresses;
 	struct pot_port *ports;
@@ -135,6 +135,7 @@ pot_info_free(struct pot_info *info)
 	if (d == NULL)
 		return;
 	strv_fini(&d->env);
+	strv_fini(&d->labels);
 	strv_fini(&d->hosts);
 	strv_fini(&d->hooks);
 	strv_fini(&d->strings);
@@ -471,6 +472,7 @@ add_texts(struct details *d, struct epot *p)
 	COPY(i->image_id, potconf_get(c, PC_IMAGE_ID, ""));
 	COPY(i->user, potconf_get(c, PC_USER, ""));
 	COPY(i->workdir, potconf_get(c, PC_WORKDIR, ""));
+	COPY(i->netns, potconf_get(c, PC_NETNS, ""));
 	COPY(i->cgroup, p->state.rec.cgroup);
 #undef COPY
 	snprintf(i->root_fs, sizeof(i->root_fs), "%s pots/%s", i->storage, p->name);
@@ -478,6 +480,18 @@ add_texts(struct details *d, struct epot *p)
 	i->created_ns = p->state.rec.created_ns;
 	i->runs = p->state.rec.runs;
 	epot_exit_get(p, &i->last);
+}
+
+int
+eng_runner(struct eng *g, const char *name, struct proc_id *id, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = epot_get(&p, g, name, EPOT_READ, e);
+
+	if (rc < 0)
+		return rc;
+	*id = p.state.rec.shim;
+	return state_is_active(&p.state.rec) && id->pid != 0;
 }
 
 int
@@ -495,11 +509,12 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	if (d == NULL)
 		return err_nomem(e);
 	d->wall_values.max = d->env.max = d->hosts.max = d->hooks.max = d->strings.max = d->bridges.max =
-	    d->names.max = 100000;
+	    d->names.max = d->labels.max = 100000;
 	summarize(&p, &d->info.summary);
 	add_texts(d, &p);
 	add_all(&p.conf, PC_ENV, &d->env);
 	add_all(&p.conf, PC_HOSTS, &d->hosts);
+	add_all(&p.conf, PC_LABEL, &d->labels);
 	for (int h = 0; h < HOOK_COUNT; h++)
 		if (hook_is_set(&p, h))
 			strv_add(&d->hooks, hook_names[h]);
@@ -524,6 +539,12 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	}
 	d->info.env = (const char *const *)strv_argv(&d->env);
 	d->info.nenv = d->env.n;
+	if ((rc = strv_check(&d->labels, "the labels", e)) < 0) {
+		pot_info_free(&d->info);
+		return rc;
+	}
+	d->info.labels = (const char *const *)strv_argv(&d->labels);
+	d->info.nlabels = d->labels.n;
 	d->info.hosts = (const char *const *)strv_argv(&d->hosts);
 	d->info.nhosts = d->hosts.n;
 	d->info.hooks = (const char *const *)strv_argv(&d->hooks);

@@ -77,12 +77,10 @@ eng_set_hook(struct eng *g, const char *name, const char *point, const char *fil
 }
 
 int
-eng_set_attribute(struct eng *g, const char *name, const char *attr, const char *value, struct err *e)
+epot_put_attribute(struct epot *p, const char *attr, const char *value, struct err *e)
 {
-	AUTO_FINI(epot) struct epot p = EPOT_INIT;
 	AUTO_FREE char *normal = NULL;
 	const struct attr *a = attr_find(attr, e);
-	int rc;
 
 	if (a == NULL)
 		return e == NULL ? -E_INVAL : -e->code;
@@ -91,9 +89,17 @@ eng_set_attribute(struct eng *g, const char *name, const char *attr, const char 
 	normal = attr_normalize(a, value, e);
 	if (normal == NULL)
 		return e == NULL ? -E_INVAL : -e->code;
-	rc = begin(&p, g, name, e);
+	return potconf_set(&p->conf, a->key, normal, e);
+}
+
+int
+eng_set_attribute(struct eng *g, const char *name, const char *attr, const char *value, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = begin(&p, g, name, e);
+
 	if (rc == 0)
-		rc = potconf_set(&p.conf, a->key, normal, e);
+		rc = epot_put_attribute(&p, attr, value, e);
 	return rc == 0 ? epot_save_conf(&p, e) : rc;
 }
 
@@ -189,19 +195,30 @@ epot_finish_mount(struct epot *p, struct err *e)
 }
 
 int
+epot_mount_source(const struct pot_mount *m, char **source, bool *dir, struct err *e)
+{
+	struct stat st;
+
+	*source = realpath(m->source, NULL);
+	if (*source == NULL || stat(*source, &st) != 0)
+		return err_sys(e, "cannot mount %s", m->source);
+	*dir = S_ISDIR(st.st_mode);
+	if (*dir || S_ISREG(st.st_mode))
+		return 0;
+	return err_set(e, E_INVAL, "cannot mount %s: it is neither a directory nor a regular file", *source);
+}
+
+int
 eng_mount_in(struct eng *g, const char *name, const struct pot_mount *m, struct err *e)
 {
 	AUTO_FINI(epot) struct epot p = EPOT_INIT;
 	struct potconf_mount pm = { NULL, (char *)m->target, m->read_only, m->idmap };
-	AUTO_FREE char *source = realpath(m->source, NULL);
-	struct stat st;
-	int rc;
+	AUTO_FREE char *source = NULL;
+	bool dir;
+	int rc = epot_mount_source(m, &source, &dir, e);
 
-	if (source == NULL || stat(source, &st) != 0)
-		return err_sys(e, "cannot mount %s", m->source);
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-		return err_set(
-		    e, E_INVAL, "cannot mount %s: it is neither a directory nor a regular file", source);
+	if (rc < 0)
+		return rc;
 	pm.source = source;
 	rc = begin(&p, g, name, e);
 	if (rc == 0)
@@ -212,7 +229,7 @@ eng_mount_in(struct eng *g, const char *name, const struct pot_mount *m, struct 
 		return epot_save_conf(&p, e);
 	rc = journal_mount(&p, m->target, e);
 	if (rc == 0)
-		rc = mount_now(&p, &pm, S_ISDIR(st.st_mode), e);
+		rc = mount_now(&p, &pm, dir, e);
 	fault_point("mount-in.mounted");
 	if (rc == 0) {
 		rc = epot_save_conf(&p, e);

@@ -42,7 +42,8 @@ struct start {
 	struct passwd_user user;
 	bool direct_init;
 	struct epot_limits *limits;
-	int net[2]; /* what was made ahead of the network: namespace, socket in it; or -1 */
+	int join_fd; /* somebody else's network namespace, or -1 */
+	int net[2];  /* what was made ahead of the network: namespace, socket in it; or -1 */
 	struct iso_child child;
 };
 
@@ -243,6 +244,7 @@ spawn(struct start *s, struct err *e)
 		.workdir = s->command != NULL ? s->command->workdir : potconf_get(&p->conf, PC_WORKDIR, NULL),
 		.own_net = network_is_own(p->state.rec.network),
 		.net_fd = s->net[0] >= 0 ? &s->net[0] : NULL,
+		.net_join = s->join_fd >= 0 ? &s->join_fd : NULL,
 		.direct_init = s->direct_init,
 		.persistent = potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
@@ -278,6 +280,17 @@ spawn(struct start *s, struct err *e)
 }
 
 static int
+open_join(struct start *s, struct err *e)
+{
+	const char *path = potconf_get(&s->p->conf, PC_NETNS, NULL);
+
+	if (path == NULL || strcmp(s->p->state.rec.network, "inherit") != 0)
+		return 0;
+	s->join_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return s->join_fd < 0 ? err_sys(e, "cannot join the network namespace %s", path) : 0;
+}
+
+static int
 up_process(struct start *s, struct err *e)
 {
 	struct state_rec *r = &s->p->state.rec;
@@ -292,7 +305,9 @@ up_process(struct start *s, struct err *e)
 		return rc;
 	if (s->walls.ahead != NULL)
 		(void)iso_ahead_net(s->walls.ahead, s->net);
-	rc = spawn(s, e);
+	rc = open_join(s, e);
+	if (rc == 0)
+		rc = spawn(s, e);
 	if (rc < 0)
 		return rc;
 	fault_point("start.spawned");
@@ -350,6 +365,7 @@ start_fini(struct start *s)
 	strv_fini(&s->argv);
 	strv_fini(&s->env);
 	free(s->limits);
+	fd_close(s->join_fd);
 	fd_close(s->net[0]);
 	fd_close(s->net[1]);
 	iso_child_fini(&s->child);
@@ -424,6 +440,7 @@ undo(struct start *s, const struct err *why)
 		.root_fd = -1,
 		.alive_fd = -1,
 		.walls = EPOT_WALLS_INIT,
+		.join_fd = -1,
 		.net = { -1, -1 },
 		.child = ISO_CHILD_INIT };
 	if (epot_walk_back(p, POT_FAILED, reason, &own) < 0)
@@ -510,6 +527,7 @@ start_pot(struct eng *g, const char *name, const struct pot_start_args *args,
 		.env = STRV_INIT(4096),
 		.tmpfs = STRV_INIT(256),
 		.walls = EPOT_WALLS_INIT,
+		.join_fd = -1,
 		.net = { -1, -1 },
 		.child = ISO_CHILD_INIT };
 	struct err own = ERR_INIT;

@@ -115,9 +115,11 @@ struct iso_spec {
 	const char *workdir; /* absolute, inside; NULL "/" */
 	bool own_net;        /* a network namespace with lo up and nothing else */
 	const int *net_fd;   /* with own_net: that one, from iso_ahead_net; NULL: a new one */
-	bool direct_init;    /* argv runs as PID 1 itself (an init system) */
-	bool persistent;     /* PID 1 stays when the main process has ended */
-	const char *cgroup;  /* from iso_cgroup_path and made, or NULL */
+	const int
+	    *net_join;    /* without own_net: one of the caller's user namespace to be in; NULL: the host's */
+	bool direct_init; /* argv runs as PID 1 itself (an init system) */
+	bool persistent;  /* PID 1 stays when the main process has ended */
+	const char *cgroup; /* from iso_cgroup_path and made, or NULL */
 	const struct iso_rlimit *rlimits;
 	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
 	struct iso_walls walls;

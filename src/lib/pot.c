@@ -354,6 +354,19 @@ pot_last_exit(struct pot_ctx *c, const char *name, struct pot_exit *x, struct er
 }
 
 int
+pot_runner(struct pot_ctx *c, const char *name, int32_t *pid, uint64_t *start, struct err *e)
+{
+	struct proc_id id = { 0, 0 };
+	int rc = check_look(c, name, e);
+
+	if (rc == 0)
+		rc = eng_runner(c->eng, name, &id, e);
+	*pid = id.pid;
+	*start = id.start;
+	return rc;
+}
+
+int
 pot_exec(struct pot_ctx *c, const char *name, const struct pot_exec_args *a, struct pot_process *proc,
     struct err *e)
 {

@@ -196,7 +196,7 @@ check_user(const char *value, struct err *e)
 }
 
 static int
-check_workdir(const char *value, struct err *e)
+check_path(const char *value, struct err *e)
 {
 	return value[0] == '/' ? 0 : err_set(e, E_INVAL, "'%.80s' is not an absolute path", value);
 }
@@ -237,7 +237,9 @@ static const struct known {
 	{ PC_IMAGE_ID, check_image_id, false },
 	{ PC_IMAGE_FS, check_image_fs, false },
 	{ PC_USER, check_user, false },
-	{ PC_WORKDIR, check_workdir, false },
+	{ PC_WORKDIR, check_path, false },
+	{ PC_LABEL, entry_check_label, true },
+	{ PC_NETNS, check_path, false },
 	{ PC_ENV, entry_check_env, true },
 	{ PC_HOSTS, entry_check_hosts, true },
 	{ PC_MOUNT, entry_check_mount, true },

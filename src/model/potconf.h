@@ -73,6 +73,8 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_USER "pot.user"         /* USER[:GROUP] that the command runs as; missing: root */
 #define PC_WORKDIR "pot.workdir"   /* its working directory; missing: / */
 #define PC_EXPOSE "pot.expose"     /* repeated PORT/tcp|udp: what the image says it listens on */
+#define PC_LABEL "pot.label"       /* repeated NAME=value: notes of who made it; pot itself reads none */
+#define PC_NETNS "pot.netns"       /* with network inherit: the namespace to be in instead of the host's */
 #define PC_VOLUME "pot.volume"     /* repeated path: where the image says its data is */
 
 /* Attribute with its default; "" for a name that is not in the table. */
@@ -87,6 +89,9 @@ int potconf_env_check(const char *assignment, struct err *) MUST_CHECK;
 /* Adds or replaces by name / removes by name (E_NOENT) / removes all. */
 int potconf_env_add(struct potconf *, const char *assignment, struct err *) MUST_CHECK;
 int potconf_env_remove(struct potconf *, const char *name, struct err *) MUST_CHECK;
+
+/* "NAME=value": NAME is [A-Za-z0-9._/-]+, at most 128 bytes. Adds or replaces by name. */
+int potconf_label_add(struct potconf *, const char *assignment, struct err *) MUST_CHECK;
 
 /*
  * "host:ADDRESS" as classic set-hosts takes it (split at the first colon, IPv6 works). A host may

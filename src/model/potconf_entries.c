@@ -16,7 +16,9 @@
 #include "model/potconf_impl.h"
 
 #define ENV_MAX (128 * 1024) /* MAX_ARG_STRLEN of Linux: execve refuses a longer string */
-#define PATH_LEN_MAX 4096    /* with the NUL, as PATH_MAX of Linux */
+#define LABEL_NAME_MAX 128
+#define LABEL_MAX 4096
+#define PATH_LEN_MAX 4096 /* with the NUL, as PATH_MAX of Linux */
 #define ADDRESS_LEN INET6_ADDRSTRLEN
 #define MOUNTS_MAX 1024
 
@@ -134,6 +136,33 @@ potconf_env_add(struct potconf *pc, const char *assignment, struct err *e)
 	int r = potconf_env_check(assignment, e);
 
 	return r < 0 ? r : put(pc, PC_ENV, assignment, env_match, assignment, e);
+}
+
+/* ---- labels -------------------------------------------------------------- */
+
+int
+entry_check_label(const char *value, struct err *e)
+{
+	size_t upto = strcspn(value, "=");
+	size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789./-");
+
+	if (value[upto] == '\0' || upto == 0 || len < upto || upto > LABEL_NAME_MAX) {
+		err_set(e, E_INVAL, "label '%.*s': not of the form NAME=value", upto < 64 ? (int)upto : 64,
+		    value);
+		return err_hint(e, "a name is of A-Z a-z 0-9 . _ / - and at most %d bytes", LABEL_NAME_MAX);
+	}
+	if (strnlen(value, LABEL_MAX) == LABEL_MAX)
+		return err_set(
+		    e, E_LIMIT, "label %.*s: longer than %d bytes", (int)upto, value, LABEL_MAX - 1);
+	return 0;
+}
+
+int
+potconf_label_add(struct potconf *pc, const char *assignment, struct err *e)
+{
+	int r = entry_check_label(assignment, e);
+
+	return r < 0 ? r : put(pc, PC_LABEL, assignment, env_match, assignment, e);
 }
 
 int

@@ -6,6 +6,7 @@
 
 /* Checks of one stored value of the repeated keys. */
 int entry_check_env(const char *value, struct err *) MUST_CHECK;
+int entry_check_label(const char *value, struct err *) MUST_CHECK;
 int entry_check_hosts(const char *value, struct err *) MUST_CHECK;
 int entry_check_mount(const char *value, struct err *) MUST_CHECK;
 /* E_LIMIT when one more key=value would make the file larger than can be read again. */

@@ -148,6 +148,15 @@ child_cgroup(const struct spawn_ctx *ctx, struct child_fail *f)
 	return r < 0 ? child_failed(f, STEP_CGROUPNS, r, "") : 0;
 }
 
+/* While the caller's user namespace is ours too: the network is its. */
+static int
+child_join_net(const struct spawn_ctx *ctx, struct child_fail *f)
+{
+	long r = ctx->spec->net_join == NULL ? 0 : raw(__NR_setns, *ctx->spec->net_join, CLONE_NEWNET);
+
+	return r < 0 ? child_failed(f, STEP_NETNS, r, "") : 0;
+}
+
 static int
 child_workdir(const char *dir, struct child_fail *f)
 {
@@ -212,6 +221,8 @@ child_set_up(struct spawn_ctx *ctx, struct child_fail *f)
 		return -1;
 	if (ctx->spec->net_fd != NULL && (r = raw(__NR_setns, *ctx->spec->net_fd, CLONE_NEWNET)) < 0)
 		return child_failed(f, STEP_NETNS, r, "");
+	if (ctx->spec->walls.ids == 0 && child_join_net(ctx, f) < 0)
+		return -1;
 	raw(__NR_setsid);
 	raw(__NR_umask, 0);
 	if (child_cgroup(ctx, f) < 0 || child_root(ctx, f) < 0)
@@ -292,6 +303,8 @@ child_m(void *arg)
 
 	if (r < 0)
 		return child_failed(&ctx->fail_a, STEP_CGROUP, r, ctx->spec->cgroup);
+	if (child_join_net(ctx, &ctx->fail_a) < 0)
+		return -1;
 	r = raw(__NR_setns, ctx->spec->walls.userns_fd, CLONE_NEWUSER);
 	if (r < 0)
 		return child_failed(&ctx->fail_a, STEP_USERNS, r, "");

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <linux/mount.h>
@@ -305,6 +306,18 @@ spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, s
 	return r;
 }
 
+/* Pipes with or without a name become the command's user's, who may then open /dev/stdout and the like. */
+static void
+give_fds(const struct iso_spec *spec)
+{
+	for (int i = 0; spec->io == ISO_IO_FDS && i < 3; i++) {
+		struct stat st;
+
+		if (spec->fds[i] >= 0 && fstat(spec->fds[i], &st) == 0 && S_ISFIFO(st.st_mode))
+			(void)!fchown(spec->fds[i], spec->walls.id_first + spec->user.uid, (gid_t)-1);
+	}
+}
+
 int
 iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 {
@@ -333,6 +346,7 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	    (r = cg_enter(spec->cgroup, &cg, e)) < 0 || (r = filter_put(&p, &spec->walls, e)) < 0 ||
 	    (r = root_prepare(spec, e)) < 0 || (r = walls_make(&walls, spec, e)) < 0)
 		return r;
+	give_fds(spec);
 	c.walls = &walls;
 	c.exe_fd = exe;
 	c.cg = cg;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,25 @@ groups_of(struct wall_groups *g, const struct cg_trees *t, const char *cgroup, s
 	return groups_top(g, e);
 }
 
+/* It shows the network that the making thread is in. */
+static int
+sys_make(const struct iso_spec *s, unsigned attr, struct err *e)
+{
+	AUTO(fd) int home = -1;
+	int r;
+
+	if (s->net_join == NULL)
+		return fs_make("sysfs", NULL, attr, e);
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0 || setns(*s->net_join, CLONE_NEWNET) != 0)
+		return err_sys(e, "cannot enter the pot's network namespace");
+	r = fs_make("sysfs", NULL, attr, e);
+	/* A caller that went on in a pot's network would do to it what is meant for the host's. */
+	if (setns(home, CLONE_NEWNET) != 0)
+		abort();
+	return r;
+}
+
 int
 walls_make(struct walls *w, const struct iso_spec *s, struct err *e)
 {
@@ -229,7 +249,7 @@ walls_make(struct walls *w, const struct iso_spec *s, struct err *e)
 
 	/* Whose network it shows is decided by who mounts it, and of the host's it may be the host only. */
 	if (r == 0 && s->walls.ids != 0 && !s->own_net)
-		r = w->sys_fd = fs_make("sysfs", NULL, attr, e);
+		r = w->sys_fd = sys_make(s, attr, e);
 	if (r < 0)
 		return r;
 	if (s->cgroup == NULL || s->cgroup[0] == '\0')
