@@ -25,5 +25,6 @@ const char *host_default_root(void);   /* "/var/lib/pot" */
 const char *host_default_config(void); /* "/etc/pot/pot.conf" */
 const char *host_bindir(void);         /* configured at build: PREFIX/bin */
 const char *host_libexec(void);        /* PREFIX/libexec/pot */
+const char *host_datadir(void);        /* PREFIX/share/pot */
 
 #endif

@@ -26,3 +26,9 @@ host_find_program(const char *name, const char *installed, char *out, size_t siz
 	(void)err_hint(e, "%s stands beside this program or in %s: install pot again", name, installed);
 	return rc;
 }
+
+const char *
+host_datadir(void)
+{
+	return POT_DATADIR;
+}

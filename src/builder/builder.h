@@ -188,13 +188,16 @@ struct bld_recipe {
 	 */
 	struct kv settings;
 	void *arena; /* of flavour.c: frees what the steps point to */
+	const struct bld_flavour_options *options; /* of the caller, before; or NULL */
 };
 #define BLD_SET_LIMIT "limit" /* repeated NAME=VALUE: struct pot_limit */
 #define BLD_SET_PORT "port"   /* repeated, as pot export-ports takes it */
 #define BLD_SET_MOUNT \
 	"mount" /* repeated, text_join of SOURCE TARGET [ro]: pots only, an image cannot have it */
 
-/* Applies settings of a recipe to those gathered so far, by the rules above. */
+#define BLD_SET_DEPEND "depend" /* repeated: a pot that is to run before; pots only */
+
+/* Applies settings of a recipe to those gathered so far, by the rules above: a new IMG_SET_CMD ends an entry point. */
 int bld_settings_merge(struct kv *into, const struct kv *from, struct err *) MUST_CHECK;
 
 #endif

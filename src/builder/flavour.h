@@ -4,16 +4,26 @@
 
 #include "builder/builder.h"
 
+/* May all be NULL; lists end with NULL. */
+struct bld_flavour_options {
+	const char *const *dirs; /* looked in before all other places */
+	const char *const *args; /* "FLAVOUR.PARAMETER=VALUE" */
+	const char *pot;         /* name of the pot that is made: a script's first argument */
+};
+
 /*
  * Appends what the flavours come to, dependencies first, to the recipe. refs: as people type them
- * ("nginx?port=8080"), NULL-terminated. dir: where FLAVOUR of a Potfile looks first (the context), or -1.
+ * ("nginx?port=8080"), NULL-terminated. dir: where FLAVOUR of a Potfile looks first (the context), or -1;
+ * what comes from there is hostile and takes no file of the host. Ports are in the settings twice:
+ * BLD_SET_PORT (to publish) and IMG_SET_EXPOSE. The network of a script is BLD_NET_DEFAULT: the caller may
+ * set another in the steps of kind BLD_RUN.
  */
 int bld_flavours_expand(
     struct bld *, const char *const *refs, int dir, struct bld_recipe *, struct err *) MUST_CHECK;
 void bld_recipe_fini(struct bld_recipe *);
-#define BLD_RECIPE_INIT                   \
-	{                                 \
-		NULL, 0, 0, KV_INIT, NULL \
+#define BLD_RECIPE_INIT                         \
+	{                                       \
+		NULL, 0, 0, KV_INIT, NULL, NULL \
 	}
 DEFINE_AUTO_FINI(bld_recipe, struct bld_recipe)
 
