@@ -306,3 +306,40 @@ stor_recover(struct stor *s, struct stor_fs fs, struct err *e)
 
 	return rc < 0 || s->ops->recover == NULL ? rc : s->ops->recover(s, fs, e);
 }
+
+static int
+no_parts(const struct stor *s, struct err *e)
+{
+	return err_set(e, E_NOTSUP, "storage %s makes file systems only as clones", s->ops->name);
+}
+
+int
+stor_part(struct stor *s, struct stor_fs fs, struct err *e)
+{
+	int rc = check_fs(fs, e);
+
+	if (rc < 0)
+		return rc;
+	return (s->caps & STOR_CAP_STACK) != 0 ? s->ops->part(s, fs, e) : no_parts(s, e);
+}
+
+int
+stor_sync(struct stor *s, struct err *e)
+{
+	return (s->caps & STOR_CAP_STACK) != 0 ? s->ops->sync(s, e) : no_parts(s, e);
+}
+
+int
+stor_stack(struct stor *s, struct stor_fs fs, const char *tag, const struct stor_point *below,
+    const struct stor_changes *changes, struct err *e)
+{
+	int rc = stor_check_tag(fs, tag, e);
+
+	if (rc == 0 && below != NULL)
+		rc = stor_check_tag(below->fs, below->tag, e);
+	if (rc < 0)
+		return rc;
+	if ((s->caps & STOR_CAP_STACK) == 0)
+		return no_parts(s, e);
+	return s->ops->stack(s, fs, tag, below, changes, e);
+}

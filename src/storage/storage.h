@@ -52,6 +52,13 @@ struct stor_point {
 	const char *tag;
 };
 
+/* How a part differs from what it will stand on, besides by what is in it. Paths as in an archive: "a/b", "" the root. */
+struct stor_changes {
+	const struct strv *gone;    /* names that are no more */
+	const struct strv *opaque;  /* directories in which nothing of what is below shows */
+	const struct strv *implied; /* directories of the part that take owner, mode and all else from below */
+};
+
 /* Who a snapshot is, in lower-case hexadecimal digits: the same wherever a stream brought it. */
 #define STOR_ID_LEN 33
 
@@ -69,6 +76,7 @@ typedef int stor_snap_fn(void *arg, const struct stor_snap *);
 #define STOR_CAP_QUOTA 1u /* .quota works */
 #define STOR_CAP_IDMAP 2u /* the root can be id-mapped */
 #define STOR_CAP_SEND 4u  /* has native streams */
+#define STOR_CAP_STACK 8u /* file systems can be made beside what they will stand on */
 
 struct stor; /* an opened installation */
 
@@ -161,6 +169,18 @@ struct stor_ops {
 	    const struct stor_source *, struct err *);
 	int (*stream_id)(
 	    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *);
+	/*
+	 * Parts: file systems that are made beside each other and put one on the other afterwards; all
+	 * three NULL where the mechanism can only clone. part makes an empty one and gives its root, to be filled
+	 * without any whiteouts; durable is nothing of it before sync, which is for all of the installation.
+	 * stack then makes fs what a clone of below (NULL: of nothing) would have become, with the snapshot tag.
+	 * E_STATE: it cannot be told without the one below (a link there leads elsewhere, say); then fs is to be
+	 * destroyed and made as a clone.
+	 */
+	int (*part)(struct stor *, struct stor_fs, struct err *);
+	int (*sync)(struct stor *, struct err *);
+	int (*stack)(struct stor *, struct stor_fs, const char *tag, const struct stor_point *below,
+	    const struct stor_changes *, struct err *);
 	/* Removes what a killed operation left for this name; NULL when nothing can be left. */
 	int (*recover)(struct stor *, struct stor_fs, struct err *);
 };
@@ -207,6 +227,12 @@ int stor_mount_mapped(
     struct stor *, struct stor_fs, bool ro, const struct stor_idmap *, struct err *) MUST_CHECK;
 int stor_unmount(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
 int stor_recover(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+
+/* Parts; E_NOTSUP without STOR_CAP_STACK. */
+int stor_part(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int stor_sync(struct stor *, struct err *) MUST_CHECK;
+int stor_stack(struct stor *, struct stor_fs, const char *tag, const struct stor_point *below,
+    const struct stor_changes *, struct err *) MUST_CHECK;
 
 /* Streams; E_NOTSUP without STOR_CAP_SEND. from may be NULL. fd may be a pipe or a file. */
 int stor_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,

@@ -72,9 +72,8 @@ make_parts(const struct ovl *o, struct ovl_fs *f, struct err *e)
 	return rc;
 }
 
-/* Makes fs on the given layers (bottom first; borrowed). */
-static int
-make_fs(const struct ovl *o, struct stor_fs fs, char *const *layers, size_t depth, struct err *e)
+int
+ovl_make(const struct ovl *o, struct stor_fs fs, char *const *layers, size_t depth, bool durable, struct err *e)
 {
 	AUTO_FINI(ovl_fs) struct ovl_fs f = OVL_FS_INIT;
 	struct err ignored;
@@ -99,7 +98,7 @@ make_fs(const struct ovl *o, struct stor_fs fs, char *const *layers, size_t dept
 		return f.dir;
 	rc = make_parts(o, &f, e);
 	if (rc == 0)
-		rc = ovl_fs_commit_first(o, &f, e);
+		rc = ovl_fs_commit_first(o, &f, durable, e);
 	fault_point("overlay.make.committed");
 	if (rc == 0)
 		return ovl_pending_clear(&f, e);
@@ -125,13 +124,13 @@ settle_again(const struct ovl *o, struct stor_fs fs)
 		return;
 }
 
-/* Everything of a freeze up to its commit. */
-static int
-freeze_parts(const struct ovl *o, struct ovl_fs *f, const char *id, struct err *e)
+int
+ovl_freeze_parts(const struct ovl *o, struct ovl_fs *f, const char *id, const char *parent, bool synced,
+    struct err *e)
 {
 	char diff[OVL_ID_LEN + 16];
 
-	int rc = ovl_layer_make(o, id, ovl_fs_top(f), f->id, e);
+	int rc = ovl_layer_make(o, id, parent, f->id, e);
 	if (rc < 0)
 		return rc;
 	AUTO(fd) int upper = dir_open(f->dir, "upper", e);
@@ -149,7 +148,7 @@ freeze_parts(const struct ovl *o, struct ovl_fs *f, const char *id, struct err *
 		return err_sys(e, "%s/upper", f->entry);
 	fault_point("overlay.freeze.upper-new");
 	/* What was written in a mount, and all the moving above. */
-	if (syncfs(o->layers) < 0)
+	if (!synced && syncfs(o->layers) < 0)
 		return err_sys(e, "%s: writing to disk", f->entry);
 	fault_point("overlay.freeze.synced");
 	return 0;
@@ -175,7 +174,7 @@ freeze(const struct ovl *o, struct ovl_fs *f, struct stor_fs fs, const char *tag
 	fault_point("overlay.freeze.pending");
 	if (rc < 0)
 		return rc;
-	rc = freeze_parts(o, f, id, e);
+	rc = ovl_freeze_parts(o, f, id, ovl_fs_top(f), false, e);
 	if (rc == 0) {
 		strv_add(&f->layers, id);
 		rc = strv_check(&f->layers, f->entry, e);
@@ -195,7 +194,7 @@ freeze(const struct ovl *o, struct ovl_fs *f, struct stor_fs fs, const char *tag
 static int
 overlay_create(struct stor *s, struct stor_fs fs, struct err *e)
 {
-	return make_fs(priv(s), fs, NULL, 0, e);
+	return ovl_make(priv(s), fs, NULL, 0, true, e);
 }
 
 static int
@@ -372,7 +371,7 @@ overlay_clone(struct stor *s, struct stor_fs src, const char *tag, struct stor_f
 		if (rc < 0)
 			return rc;
 	}
-	return make_fs(o, dst, f.layers.v, depth, e);
+	return ovl_make(o, dst, f.layers.v, depth, true, e);
 }
 
 static int
@@ -568,7 +567,7 @@ overlay_open(struct stor *s, struct err *e)
 		return err_nomem(e);
 	*o = (struct ovl){ -1, -1, -1, -1, false };
 	s->priv = o;
-	s->caps = STOR_CAP_IDMAP;
+	s->caps = STOR_CAP_IDMAP | STOR_CAP_STACK;
 	int rc = o->top = dir_open(s->dirfd, "overlay", e);
 	if (rc >= 0)
 		rc = o->layers = dir_open(o->top, "layers", e);
@@ -628,5 +627,8 @@ const struct stor_ops stor_overlay = {
 	.usage = overlay_usage,
 	.mount = overlay_mount,
 	.unmount = overlay_unmount,
+	.part = ovl_part,
+	.sync = ovl_sync,
+	.stack = ovl_stack,
 	.recover = overlay_recover,
 };

@@ -1,5 +1,5 @@
 /*
- * Inside of the overlay mechanism, shared by its four files.
+ * Inside of the overlay mechanism, shared by its files.
  *
  * <root>/storage/overlay/
  *   layers/ID/        diff/: a frozen tree. refs/: one empty file per holder: a
@@ -81,8 +81,8 @@ void ovl_new_id(char out[static OVL_ID_LEN + 1]);
 int ovl_fs_load(struct ovl_fs *, int at, struct stor_fs, struct err *) MUST_CHECK;
 /* Replaces the state of an existing one. */
 int ovl_fs_commit(struct ovl_fs *, struct err *) MUST_CHECK;
-/* Writes the first state of a new one: durable with all that was made before it. */
-int ovl_fs_commit_first(const struct ovl *, struct ovl_fs *, struct err *) MUST_CHECK;
+/* Writes the first state of a new one; durable: with all that was made before it. */
+int ovl_fs_commit_first(const struct ovl *, struct ovl_fs *, bool durable, struct err *) MUST_CHECK;
 /* The snapshot of this tag, or NULL. */
 struct ovl_snap *ovl_snap_find(const struct ovl_fs *, const char *tag);
 int ovl_snap_add(struct ovl_fs *, const char *tag, struct err *) MUST_CHECK;
@@ -118,10 +118,26 @@ int ovl_layers_shared(const struct ovl *, const struct ovl_fs *, size_t *, struc
 int ovl_layer_size(const struct ovl *, const char *id, uint64_t *, struct err *) MUST_CHECK;
 /* Makes at/name a directory with owner, mode, times and attributes of `like` (-1: 0755, the caller's). */
 int ovl_upper_make(int at, const char *name, int like, struct err *) MUST_CHECK;
+/* Gives a directory owner, mode, times and attributes of another. */
+int ovl_dir_like(int dir, int like, struct err *) MUST_CHECK;
 /* Opens diff/ of a layer. */
 int ovl_layer_open(const struct ovl *, const char *id, struct err *) MUST_CHECK;
 /* Does upper differ from what the top layer shows? 1, 0, <0. */
 int ovl_upper_changed(const struct ovl *, const struct ovl_fs *, struct err *) MUST_CHECK;
+
+/* --- overlay.c: making --- */
+/* Makes fs on the given layers (bottom first; borrowed). */
+int ovl_make(const struct ovl *, struct stor_fs, char *const *layers, size_t depth, bool durable,
+    struct err *) MUST_CHECK;
+/* Everything of a freeze of f into the layer id, on parent (or NULL), up to its commit. */
+int ovl_freeze_parts(const struct ovl *, struct ovl_fs *, const char *id, const char *parent, bool synced,
+    struct err *) MUST_CHECK;
+
+/* --- overlay_stack.c: parts --- */
+int ovl_part(struct stor *, struct stor_fs, struct err *) MUST_CHECK;
+int ovl_sync(struct stor *, struct err *) MUST_CHECK;
+int ovl_stack(struct stor *, struct stor_fs, const char *tag, const struct stor_point *below,
+    const struct stor_changes *, struct err *) MUST_CHECK;
 
 /* --- overlay_repair.c: after a kill --- */
 const char *ovl_kind_word(enum stor_kind);

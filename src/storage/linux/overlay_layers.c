@@ -306,27 +306,31 @@ same_xattrs(int a, int b, struct err *e)
 }
 
 int
+ovl_dir_like(int dir, int like, struct err *e)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(like, &st) < 0 || fchown(dir, st.st_uid, st.st_gid) < 0)
+		return err_sys(e, "owner of a directory");
+	const struct timespec times[2] = { st.st_atim, st.st_mtim };
+	rc = copy_xattrs(dir, like, e);
+	if (rc == 0 && (fchmod(dir, st.st_mode & 07777) < 0 || futimens(dir, times) < 0))
+		rc = err_sys(e, "mode of a directory");
+	return rc;
+}
+
+int
 ovl_upper_make(int at, const char *name, int like, struct err *e)
 {
-	struct stat st = { .st_mode = 0755 };
-	int rc = 0;
-
 	if (mkdirat(at, name, 0700) < 0)
 		return err_sys(e, "%s", name);
 	AUTO(fd) int dir = dir_open(at, name, e);
 	if (dir < 0)
 		return dir;
-	if (like >= 0) {
-		if (fstat(like, &st) < 0 || fchown(dir, st.st_uid, st.st_gid) < 0)
-			return err_sys(e, "%s", name);
-		rc = copy_xattrs(dir, like, e);
-	}
-	if (rc == 0 && fchmod(dir, st.st_mode & 07777) < 0)
-		rc = err_sys(e, "%s", name);
-	const struct timespec times[2] = { st.st_atim, st.st_mtim };
-	if (rc == 0 && like >= 0 && futimens(dir, times) < 0)
-		rc = err_sys(e, "%s", name);
-	return rc;
+	if (like >= 0)
+		return ovl_dir_like(dir, like, e);
+	return fchmod(dir, 0755) < 0 ? err_sys(e, "%s", name) : 0;
 }
 
 /* 1 when nothing is in the directory. */

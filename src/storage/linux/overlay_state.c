@@ -226,16 +226,16 @@ ovl_fs_commit(struct ovl_fs *f, struct err *e)
  * everything before it along; elsewhere each directory is asked for.
  */
 int
-ovl_fs_commit_first(const struct ovl *o, struct ovl_fs *f, struct err *e)
+ovl_fs_commit_first(const struct ovl *o, struct ovl_fs *f, bool durable, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(KV_FILE_MAX);
 
 	f->generation = 1;
 	f->created = text_now_ns();
 	int rc = print_state(f, &text, e);
-	if (rc == 0 && !o->ordered)
+	if (rc == 0 && durable && !o->ordered)
 		rc = dir_sync(f->dir, f->entry, e);
-	if (rc == 0 && !o->ordered)
+	if (rc == 0 && durable && !o->ordered)
 		rc = dir_sync(o->fs, "fs", e);
 	if (rc < 0)
 		return rc;
@@ -244,9 +244,9 @@ ovl_fs_commit_first(const struct ovl *o, struct ovl_fs *f, struct err *e)
 		return err_sys(e, "%s/state", f->entry);
 	fault_point("overlay.make.state-empty");
 	rc = fd_write_all(fd, text.data, text.len, f->entry, e);
-	if (rc == 0 && fsync(fd) < 0)
+	if (rc == 0 && durable && fsync(fd) < 0)
 		rc = err_sys(e, "%s/state: fsync", f->entry);
-	if (rc == 0 && !o->ordered)
+	if (rc == 0 && durable && !o->ordered)
 		rc = dir_sync(f->dir, f->entry, e);
 	return rc;
 }
