@@ -299,6 +299,7 @@ fill_conf(struct epot *p, const struct pot_create_args *a, const struct source *
 		{ PC_ID, p->state.rec.id },
 		{ PC_BASE, a->image != NULL ? "" : s->base },
 		{ PC_PARENT, a->from_pot },
+		{ PC_STEP_FS, s->maker != NULL ? s->maker->layer : NULL },
 		{ PC_TYPE,
 		    a->type != NULL           ? a->type
 			: a->from_pot != NULL ? NULL
@@ -421,7 +422,7 @@ eng_create_from(struct eng *g, const struct pot_create_args *a, const struct eng
 	}
 	rc = reserve_name(&p, g, a->name, &own);
 	if (rc == 0) {
-		if (a->image == NULL && maker == NULL)
+		if (a->image == NULL && (maker == NULL || maker->layer != NULL))
 			rc = a->base != NULL ? source_base(g, a, &s, &own) : source_pot(g, a, &s, &own);
 		if (rc == 0)
 			rc = begin_create(&p, &s, &own);

@@ -68,12 +68,14 @@ int eng_create(struct eng *, const struct pot_create_args *, struct err *) MUST_
 /*
  * A pot whose root somebody else makes: make() is called with the file system's
  * name, which is free, and makes all of it or nothing; what it adds to settings
- * (keys IMG_SET_*, model/imgrecord.h) is treated as an image's. args names no source.
+ * (keys IMG_SET_*, model/imgrecord.h) is treated as an image's. args names no source, unless a layer
+ * is given: then the pot is as if it were made from that source, but for its files.
  */
 struct eng_maker {
 	int (*make)(void *arg, struct stor *, struct stor_fs, struct kv *settings, struct err *);
 	void *arg;
-	bool build; /* a builder's (STATE_BUILD): its root is STOR_IMAGE, and lists do not show it */
+	bool build;        /* a builder's (STATE_BUILD): its root is STOR_IMAGE, and lists do not show it */
+	const char *layer; /* name of the layer that make() clones, kept as long as the pot; or NULL */
 };
 int eng_create_from(
     struct eng *, const struct pot_create_args *, const struct eng_maker *, struct err *) MUST_CHECK;

@@ -337,10 +337,13 @@ tell_user(void *arg, const char *name, struct err *e)
 		rc = epot_load_conf(&p, e);
 	if (rc < 0)
 		return rc == -E_NOENT ? 0 : rc;
-	const char *fs = potconf_get(&p.conf, PC_IMAGE_FS, NULL);
-	if (fs == NULL)
-		return 0;
-	return u->fn(u->arg, name, fs, potconf_get(&p.conf, PC_IMAGE_ID, ""), e);
+	const char *fs = potconf_get(&p.conf, PC_IMAGE_FS, NULL),
+		   *step = potconf_get(&p.conf, PC_STEP_FS, NULL);
+	if (fs != NULL)
+		rc = u->fn(u->arg, name, fs, potconf_get(&p.conf, PC_IMAGE_ID, ""), e);
+	if (rc == 0 && step != NULL)
+		rc = u->fn(u->arg, name, step, "", e);
+	return rc;
 }
 
 int

@@ -236,6 +236,7 @@ static const struct known {
 	{ PC_IMAGE, check_image, false },
 	{ PC_IMAGE_ID, check_image_id, false },
 	{ PC_IMAGE_FS, check_image_fs, false },
+	{ PC_STEP_FS, check_image_fs, false },
 	{ PC_USER, check_user, false },
 	{ PC_WORKDIR, check_path, false },
 	{ PC_LABEL, entry_check_label, true },

@@ -70,12 +70,13 @@ int potconf_set(struct potconf *, const char *key, const char *value, struct err
 #define PC_IMAGE "pot.image"       /* the image it was made from, as a reference */
 #define PC_IMAGE_ID "pot.image.id" /* digest of its manifest */
 #define PC_IMAGE_FS "pot.image.fs" /* the layer that it was cloned from: 64 hexadecimal digits */
-#define PC_USER "pot.user"         /* USER[:GROUP] that the command runs as; missing: root */
-#define PC_WORKDIR "pot.workdir"   /* its working directory; missing: / */
-#define PC_EXPOSE "pot.expose"     /* repeated PORT/tcp|udp: what the image says it listens on */
-#define PC_LABEL "pot.label"       /* repeated NAME=value: notes of who made it; pot itself reads none */
-#define PC_NETNS "pot.netns"       /* with network inherit: the namespace to be in instead of the host's */
-#define PC_VOLUME "pot.volume"     /* repeated path: where the image says its data is */
+#define PC_STEP_FS "pot.step.fs" /* made with flavours: the layer it was cloned from, on top of its source */
+#define PC_USER "pot.user"       /* USER[:GROUP] that the command runs as; missing: root */
+#define PC_WORKDIR "pot.workdir" /* its working directory; missing: / */
+#define PC_EXPOSE "pot.expose"   /* repeated PORT/tcp|udp: what the image says it listens on */
+#define PC_LABEL "pot.label"     /* repeated NAME=value: notes of who made it; pot itself reads none */
+#define PC_NETNS "pot.netns"     /* with network inherit: the namespace to be in instead of the host's */
+#define PC_VOLUME "pot.volume"   /* repeated path: where the image says its data is */
 
 /* Attribute with its default; "" for a name that is not in the table. */
 const char *potconf_attr(const struct potconf *, const char *attr_name);
