@@ -29,7 +29,7 @@ PROGRAMS := src/cli/pot src/cli/pot-image src/shim/pot-shim src/unpack/pot-unpac
 setup = test -f $(1)/build.ninja || $(MESON) setup $(1) --prefix=$(PREFIX) $(2)
 # Put side by side the programs find each other without being installed. Renamed into
 # place: a copy that runs keeps its file.
-collect = mkdir -p $(2) && for p in $(PROGRAMS); do install -m 755 $(1)/$$p $(2)/; done
+collect = mkdir -p $(2) && for p in $(PROGRAMS); do install -m 755 $(1)/$$p $(2)/; done && ln -sfn $(CURDIR)/flavours $(2)/flavours
 
 .PHONY: all release debug bench fuzz install uninstall test demo format check-format check-layers check-docs \
 	freebsd clean distclean need-meson deps-build

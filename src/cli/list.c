@@ -122,7 +122,7 @@ list_all(struct cli *cli, struct err *e)
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
-	static const char *const kinds[] = { "pots", "bases", "bridges", "all" };
+	static const char *const kinds[] = { "pots", "bases", "bridges", "flavours", "all" };
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -134,6 +134,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		return rc;
 	if (args_has(a, "all"))
 		return list_all(cli, e);
+	if (args_has(a, "flavours"))
+		return image_verb(cli, a, e);
 	if (args_has(a, "bridges"))
 		return list_bridges(cli, NULL, e);
 	return args_has(a, "bases") ? list_bases(cli, NULL, e) : list_pots(cli, NULL, e);
@@ -143,6 +145,7 @@ static const struct opt opts[] = {
 	{ "pots", 'p', NULL, 0, "pots (what it shows without an option)" },
 	{ "bases", 'b', NULL, 0, "bases; with -v their sizes too" },
 	{ "bridges", 'B', NULL, 0, "bridges" },
+	{ "flavours", 'F', NULL, 0, "flavours, as pot flavours ls" },
 	{ "all", 'a', NULL, 0, "bases, pots and bridges" },
 	OPT_END,
 };
@@ -151,8 +154,8 @@ const struct cmd cmd_list = {
 	.name = "list",
 	.aliases = { "ls" },
 	.group = "Looking",
-	.summary = "list pots, bases and bridges",
-	.text = "Lists all pots, bases or bridges. With -q only names, one a line.",
+	.summary = "list pots, bases, bridges and flavours",
+	.text = "Lists all pots, bases, bridges or flavours. With -q only names, one a line.",
 	.args = "",
 	.flags = CMD_JSON,
 	.opts = opts,

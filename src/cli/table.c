@@ -13,6 +13,7 @@
 	X(snapshot) X(rollback) X(purge_snapshots)                                        \
 	X(commit) X(images) X(history) X(tag) X(rmi) X(image) X(save) X(load) X(import)   \
 	X(pull) X(push) X(login) X(logout) X(sign) X(verify) X(keygen)                     \
+	X(flavours)                                                                       \
 	X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)  \
 	X(set_rss) X(update)                                                              \
 	X(copy_in) X(copy_out) X(cp) X(mount_in) X(mount_out)                             \

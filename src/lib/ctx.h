@@ -11,4 +11,7 @@ struct pot_ctx {
 /* E_PERM unless we are root. */
 int lib_need_root(struct err *) MUST_CHECK;
 
+/* What pot_create checks before anything is done. */
+int lib_check_create(struct pot_ctx *, const struct pot_create_args *, struct err *) MUST_CHECK;
+
 #endif

@@ -233,12 +233,18 @@ check_create(const struct pot_create_args *a, struct err *e)
 }
 
 int
-pot_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
+lib_check_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
 {
 	int rc = check(c, a->name, e);
 
-	if (rc == 0)
-		rc = check_create(a, e);
+	return rc < 0 ? rc : check_create(a, e);
+}
+
+int
+pot_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
+{
+	int rc = lib_check_create(c, a, e);
+
 	return rc < 0 ? rc : eng_create(c->eng, a, e);
 }
 

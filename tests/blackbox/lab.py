@@ -205,6 +205,7 @@ def collect_programs(directory):
         return os.environ["POT_BIN"]
     for program in PROGRAMS:
         shutil.copy2(os.path.join(build, program), directory)
+    os.symlink(os.path.join(TREE, "flavours"), os.path.join(directory, "flavours"))
     return os.path.join(directory, "pot")
 
 

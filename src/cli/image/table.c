@@ -12,12 +12,14 @@ static const struct {
 	image_run *run;
 } verbs[] = {
 	{ "commit", image_commit },
+	{ "flavours", image_flavours },
 	{ "history", image_history },
 	{ "image", image_image },
 	{ "images", image_images },
 	{ "import", image_import },
 	{ "inspect", image_inspect },
 	{ "keygen", image_keygen },
+	{ "list", image_list },
 	{ "load", image_load },
 	{ "login", image_login },
 	{ "logout", image_logout },
