@@ -6,6 +6,7 @@
 #define BUILDER_CONTEXT_H
 
 #include "builder/builder.h"
+#include "model/ignore.h"
 
 struct bld_context;
 
@@ -13,6 +14,7 @@ struct bld_context;
 int bld_context_open(struct bld *, const char *where, struct bld_context **, struct err *) MUST_CHECK;
 void bld_context_free(struct bld_context *);    /* NULL is allowed */
 int bld_context_fd(const struct bld_context *); /* its directory, borrowed; -1: there is none */
+const struct ignore *bld_context_ignore(const struct bld_context *); /* borrowed */
 /*
  * The text of the Potfile: `name` is a path as typed (-f; relative to the working directory), or NULL: what
  * came on stdin, else the first of Potfile, Containerfile, Dockerfile in the context. what: for messages.

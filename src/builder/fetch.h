@@ -27,7 +27,8 @@ void bld_url_name(const char *url, char out[static 256]);
  * checksum (or NULL) is what the content must have: a file that is here then needs no network. E_CORRUPT
  * when it differs; E_NOENT 404; E_LIMIT more than BLD_FETCH_MAX; E_INVAL a bad URL.
  */
-int bld_fetch(struct bld *, const char *url, const char *checksum, struct bld_fetched *, struct err *) MUST_CHECK;
+int bld_fetch(
+    struct bld *, const char *url, const char *checksum, struct bld_fetched *, struct err *) MUST_CHECK;
 /* Opens the content for reading. E_NOENT: pruned meanwhile. */
 int bld_fetch_open(struct bld *, const struct digest *, struct err *) MUST_CHECK;
 
