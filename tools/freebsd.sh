@@ -28,7 +28,7 @@ fi
 rm -rf "$out/include" "$out/src"
 mkdir -p "$out/include" "$out/src"
 for h in confuse.h jansson.h jansson_config.h archive.h archive_entry.h zlib.h zconf.h \
-    sqlite3.h microhttpd.h argon2.h zstd.h zstd_errors.h lzma.h lzma gnutls; do
+    sqlite3.h microhttpd.h argon2.h zstd.h zstd_errors.h lzma.h lzma gnutls nghttp2 protobuf-c msgpack msgpack.h; do
 	for d in /usr/include /usr/include/*-linux-gnu; do
 		[ ! -e "$d/$h" ] || cp -R "$d/$h" "$out/include/"
 	done
@@ -40,6 +40,8 @@ done
 for d in /usr/include/curl /usr/include/*-linux-gnu/curl; do
 	[ ! -d "$d" ] || cp "$d"/*.h "$out/include/curl/"
 done
+
+protoc-c --proto_path=src/nomad/proto --c_out="$out/include" src/nomad/proto/*.proto
 
 ZIG_GLOBAL_CACHE_DIR=$PWD/build/cache/zig
 ZIG_LOCAL_CACHE_DIR=$PWD/build/cache/zig

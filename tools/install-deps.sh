@@ -11,11 +11,12 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson-dev libarchive-dev libseccomp-dev zlib1g-dev
 	libcmocka-dev libcurl4-openssl-dev libnftables-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libargon2-dev liblzma-dev libzstd-dev
-	libcrypt-dev musl-tools"
+	libcrypt-dev musl-tools libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler libmsgpack-dev"
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
 	python3-pip mandoc xz-utils zstd strace iproute2 nftables iptables procps curl bind9-dnsutils
-	docker-registry openssl skopeo umoci podman buildah signify-openbsd"
+	python3-grpcio python3-grpc-tools docker-registry openssl skopeo umoci podman buildah signify-openbsd shellcheck
+	dpkg-dev autoconf automake libtool flex tcl perl"
 bench="wrk nginx-light docker-registry hyperfine crun runc podman systemd-container busybox-static strace iproute2 nftables iperf3"
 
 set_name=${1-build}

@@ -146,7 +146,7 @@ enum drv_attr_type { DRV_STRING, DRV_BOOL, DRV_INT, DRV_FLOAT };
 struct drv_attr {
 	const char *name; /* "driver.pot.version" */
 	enum drv_attr_type type;
-	const char *s; /* "" takes back one that was sent before */
+	const char *s;
 	bool b;
 	int64_t i;
 	double f;
@@ -298,7 +298,7 @@ void call_exec_exited(struct call *, const struct drv_exit *);
 void call_stats(struct call *, const struct drv_stats *);
 void call_exec_fds(struct call *, const struct drv_exec_fds *);
 
-/* For all who listen, now or later: the last one is kept. */
+/* For all who listen, now or later: the last one is kept. What it does not name any more the agent is told to forget. */
 void nomad_fingerprint(struct nomad *, const struct drv_fingerprint *);
 /* A line in the task's history ("Pulling image 40 %"). Kept, bounded, while nobody listens. */
 void nomad_event(struct nomad *, const struct drv_event *);

@@ -20,13 +20,13 @@ struct loop_child;
 struct loop_end;
 
 struct loop *loop_new(void);
-/* Frees it and whatever is still in it; fds and processes are left alone. */
+/* Sources in it are to be freed before. */
 void loop_free(struct loop *);
 /* Runs until loop_stop. */
 int loop_run(struct loop *, struct err *) MUST_CHECK;
 void loop_stop(struct loop *);
 
-/* fn when one of events (POLLIN, POLLOUT; 0: only errors) is there. The fd stays the caller's. */
+/* fn when one of events (POLLIN, POLLOUT; 0: idle) is there, or an error. The fd stays the caller's. */
 struct loop_io *loop_io_new(
     struct loop *, int fd, short events, void (*fn)(void *arg, short revents), void *arg);
 void loop_io_set(struct loop_io *, short events);
