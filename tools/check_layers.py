@@ -79,7 +79,7 @@ def may_include(layer, target):
     """May a file of src/<layer> include "target" (a path relative to src/)?"""
     if target in PUBLIC_FOR_ALL:
         return layer != "shim"
-    if target in ("pot.h", "pot/flavour.h", "pot/image.h"):
+    if target in ("pot.h", "pot/build.h", "pot/flavour.h", "pot/image.h"):
         return "POT_H" in LAYERS[layer]
     top = target.split("/")[0]
     return top == layer or top in LAYERS[layer] or target in LAYERS[layer]

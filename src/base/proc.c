@@ -24,6 +24,12 @@
 #define PATHS "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"
 #define PATH_ENV "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+int
+proc_die_with_parent(void)
+{
+	return spawn_die_with_parent();
+}
+
 static int
 make_paths(const char *name, struct strv *paths, struct err *e)
 {

@@ -49,6 +49,9 @@ int proc_run(const struct proc_spec *, int *status, struct err *) MUST_CHECK;
 int proc_start(const struct proc_spec *, pid_t *, struct err *) MUST_CHECK;
 int proc_finish(pid_t, const char *argv0, int *status, struct err *) MUST_CHECK;
 
+/* In a process that was forked: SIGKILL when its parent is gone. Ask getppid() afterwards. 0, or -1 with errno. */
+int proc_die_with_parent(void);
+
 /* Room for this many bytes in a pipe, where the system lets it be chosen; not a promise. */
 void pipe_widen(int fd, size_t bytes);
 

@@ -29,6 +29,10 @@
 #include "image/store.h"
 #include "model/potfile.h"
 
+struct bld_crew;
+
+enum bld_net { BLD_NET_DEFAULT, BLD_NET_NONE, BLD_NET_HOST };
+
 /* ---- a process at work -------------------------------------------------------------------- */
 
 /*
@@ -38,15 +42,21 @@
 struct bld {
 	struct eng *eng; /* storage is open: eng->stor; events: eng->events; eng->cancel may be NULL */
 	struct img_store *store;
-	int dir;                   /* ROOT/build */
-	int tmp;                   /* a directory of ours; gone with us, by whatever death */
-	int64_t epoch;             /* SOURCE_DATE_EPOCH in seconds, or -1 */
-	bool no_cache;             /* steps are done again; what they give is kept */
-	struct bld_report *report; /* who is told of steps; may be NULL */
-	char tmp_name[32];
+	int dir;              /* ROOT/build */
+	int cache;            /* ROOT/build/cache */
+	int tmp;              /* a directory of ours; gone with us, by whatever death */
+	int64_t epoch;        /* SOURCE_DATE_EPOCH in seconds, or -1 */
+	bool no_cache;        /* steps are done again, once in this build; what they give is kept */
+	char build[24];       /* this build, in all its processes */
+	enum bld_net network; /* of steps that say BLD_NET_DEFAULT */
+	char tmp_name[24];
 	int tmp_lock;
-	int token_in,
-	    token_out; /* pipe with a byte for each step that may be under way at a time; -1: no limit */
+	pid_t owner; /* of tmp: who opened this, and not a copy of that process */
+	/* The failed command's tree before it goes, or NULL: a shell in a pot on it. As pot_build_args.debug. */
+	int (*debug)(void *arg, struct pot_process *, struct err *);
+	void *debug_arg;
+	unsigned short rows, cols;
+	struct bld_crew *crew; /* who shares the work, or NULL: all is done here (crew.h) */
 };
 
 /* eng must outlive it; eng_need_storage is called. */
@@ -102,8 +112,6 @@ struct bld_mount {
 	struct digest content;
 };
 
-enum bld_net { BLD_NET_DEFAULT, BLD_NET_NONE, BLD_NET_HOST };
-
 /*
  * A command in a pot of its own on the tree: /tmp, /var/tmp and the rest are
  * the tree's, /dev, /proc and /sys the pot's. stdin is empty, output goes to
@@ -125,14 +133,21 @@ struct bld_run {
 
 struct bld_copy; /* builder/copy.h */
 
-enum bld_kind { BLD_RUN, BLD_COPY, BLD_MKDIR };
+enum bld_kind { BLD_RUN, BLD_COPY, BLD_MKDIR, BLD_SQUASH };
 struct bld_step {
 	enum bld_kind kind;
 	const char *text;      /* for people: progress, history's created_by; never with a secret in it */
 	char where[96];        /* "Potfile:12", "flavour nginx:3": for messages */
 	struct bld_run run;    /* BLD_RUN */
 	struct bld_copy *copy; /* BLD_COPY */
-	const char *path;      /* BLD_MKDIR: absolute; 0755 and root's; nothing to do where it is there */
+	/*
+	 * BLD_COPY out of another tree, or NULL: copy->src is opened when it is needed. alias says what the step
+	 * takes from there in a way that is the same for the same: with the tree's chain id it is a key that needs no look.
+	 * BLD_SQUASH: the layers upon this tree become one.
+	 */
+	const struct bld_tree *from;
+	const char *alias;
+	const char *path; /* BLD_MKDIR: absolute; 0755 and root's; nothing to do where it is there */
 };
 
 /* What a step gave. */
@@ -187,7 +202,7 @@ struct bld_recipe {
 	 * a whole, replaces what was set before; IMG_SET_ENV replaces by name; the others add.
 	 */
 	struct kv settings;
-	void *arena; /* of flavour.c: frees what the steps point to */
+	void *arena;                               /* of flavour.c: frees what the steps point to */
 	const struct bld_flavour_options *options; /* of the caller, before; or NULL */
 };
 #define BLD_SET_LIMIT "limit" /* repeated NAME=VALUE: struct pot_limit */

@@ -112,6 +112,7 @@ struct eng_command {
 	const struct eng_mount *mounts;
 	size_t nmounts;
 };
+/* An interrupt (eng->cancel) then kills it where eng_attach has no signal_fd: E_INTR, and it is cleaned up. */
 int eng_start_command(struct eng *, const char *name, const struct eng_command *, struct pot_process *,
     struct err *) MUST_CHECK;
 int eng_attach(struct eng *, const char *name, struct pot_process *, int out_fd, int err_fd, int signal_fd,

@@ -9,10 +9,12 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/await.h"
 #include "base/fault.h"
 #include "base/inroot.h"
 #include "model/passwd.h"
@@ -109,15 +111,20 @@ eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd
 	struct pollfd p[2] = { { proc->fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
 	char frame[1 + SHIM_FRAME_MAX];
 	struct pot_exit x;
+	bool killed = false;
 	ssize_t n = 1;
 	int rc;
 
 	while (n > 0 && !a.cleaned) {
-		if (poll(p, 2, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return err_sys(e, "cannot wait for the output of %s", name);
+		/* Who gives no signals is ended by its own: the pot goes first. */
+		rc = await_fds(p, 2, -1, signal_fd < 0 && !killed ? g->cancel : NULL, e);
+		if (rc == -E_INTR) {
+			killed = true;
+			(void)!eng_kill(g, name, SIGKILL, NULL);
+			continue;
 		}
+		if (rc < 0)
+			return err_wrap(e, "cannot wait for the output of %s", name);
 		if (p[1].revents != 0)
 			pass_signals(g, name, signal_fd);
 		if (p[0].revents == 0)
@@ -130,6 +137,8 @@ eng_attach(struct eng *g, const char *name, struct pot_process *proc, int out_fd
 	}
 	fd_close(take_fd(proc->fd));
 	*status = a.status;
+	if (killed)
+		return err_set(e, E_INTR, "interrupted");
 	if (a.status >= 0)
 		return 0;
 	/* No word from the shim: it was killed. The look repairs what it left. */

@@ -211,6 +211,31 @@ img_config_settings(const struct img_config *c, struct kv *kv, struct err *e)
 	return add_labels(config, kv, e);
 }
 
+static int
+add_json(const json_t *config, const char *key, struct kv *kv, const char *as, struct err *e)
+{
+	const json_t *v = json_object_get(config, key);
+
+	if (v == NULL || json_is_null(v))
+		return 0;
+	AUTO_FREE char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	return text == NULL ? err_nomem(e) : kv_add(kv, as, text, e);
+}
+
+int
+img_config_builder_settings(const struct img_config *c, struct kv *kv, struct err *e)
+{
+	const json_t *config = json_object_get(c->json, "config");
+	int r;
+
+	if ((r = add_text(c->json, "author", kv, IMG_SET_AUTHOR, e)) < 0 || !json_is_object(config))
+		return r;
+	if ((r = add_list(config, "OnBuild", kv, IMG_SET_ONBUILD, e)) < 0 ||
+	    (r = add_list(config, "Shell", kv, IMG_SET_SHELL, e)) < 0)
+		return r;
+	return add_json(config, "Healthcheck", kv, IMG_SET_HEALTH, e);
+}
+
 int
 img_config_history(const struct img_config *c, img_history_fn *fn, void *arg, struct err *e)
 {
@@ -334,6 +359,24 @@ put_settings(json_t *root, const struct kv *kv, struct err *e)
 }
 
 static int
+put_builder_settings(json_t *root, const struct kv *kv, struct err *e)
+{
+	json_t *config = json_object_get(root, "config"), *v = NULL;
+	const char *health = kv_get(kv, IMG_SET_HEALTH);
+
+	if (health == NULL)
+		(void)json_object_del(config, "Healthcheck");
+	else if ((v = json_loads(health, JSON_DECODE_ANY, NULL)) == NULL ||
+	    json_object_set_new(config, "Healthcheck", v) != 0)
+		return err_set(e, E_INVAL, "the health check of an image is no JSON");
+	if (!set_filled(config, "OnBuild", list_of(kv, IMG_SET_ONBUILD)) ||
+	    !set_filled(config, "Shell", list_of(kv, IMG_SET_SHELL)) ||
+	    !set_text(root, "author", kv_get(kv, IMG_SET_AUTHOR)))
+		return err_set(e, E_INVAL, "a setting is not UTF-8, as an image's config must be");
+	return 0;
+}
+
+static int
 put_layers(json_t *root, const struct img_config_new *n, struct err *e)
 {
 	AUTO(json) json_t *ids = json_array();
@@ -399,6 +442,7 @@ img_config_build(const struct img_config_new *n, struct buf *out, struct err *e)
 	(void)json_object_del(root, "container");
 	(void)json_object_del(root, "container_config");
 	if ((n->settings != NULL && (r = put_settings(root, n->settings, e)) < 0) ||
+	    (n->settings != NULL && n->builder && (r = put_builder_settings(root, n->settings, e)) < 0) ||
 	    (r = put_layers(root, n, e)) < 0 || (r = put_history(root, n, e)) < 0)
 		return r;
 	AUTO_FREE char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);

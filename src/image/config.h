@@ -33,6 +33,9 @@ void img_config_free(struct img_config *);
 /* Adds the IMG_SET_* keys. Values that could not stand in a record are refused (E_INVAL). */
 int img_config_settings(const struct img_config *, struct kv *, struct err *) MUST_CHECK;
 
+/* Adds those that only builders have: IMG_SET_ONBUILD and following. */
+int img_config_builder_settings(const struct img_config *, struct kv *, struct err *) MUST_CHECK;
+
 /* A step of the history. Strings may be NULL. */
 struct img_history {
 	int64_t created_ns;
@@ -47,6 +50,7 @@ struct img_config_new {
 	const struct img_config *below;      /* or NULL */
 	const struct img_platform *platform; /* without below: must be given */
 	const struct kv *settings;           /* replace those of below; NULL: they stay */
+	bool builder;                        /* settings have those of IMG_SET_ONBUILD and following, too */
 	const struct digest *diffs;          /* of the layers on top of below's */
 	size_t ndiffs;
 	const struct img_history *history; /* steps to be added */

@@ -356,6 +356,7 @@ img_image_make(struct img_store *s, const struct img_new *n, struct digest *mani
 		.below = n->below != NULL ? n->below->config : NULL,
 		.platform = n->platform,
 		.settings = n->settings,
+		.builder = n->builder,
 		.diffs = diffs,
 		.ndiffs = n->nlayers,
 		.history = n->history,

@@ -59,6 +59,7 @@ struct img_new {
 	const struct img_layer *layers;      /* on top of below's */
 	size_t nlayers;
 	const struct kv *settings; /* as img_config_new */
+	bool builder;
 	const struct img_history *history;
 	size_t nhistory;
 	int64_t created_ns;

@@ -37,5 +37,11 @@ int layer_lock_missing(struct img_store *, const struct digest *chain, const vol
 /* Without pin and without waiting: E_BUSY. */
 int layer_lock_try(struct img_store *, const char *hex, struct layer_lock *, struct err *) MUST_CHECK;
 void layer_unlock(struct layer_lock *);
+static inline void
+layer_lock_fini(struct layer_lock *l)
+{
+	layer_unlock(l);
+}
+DEFINE_AUTO_FINI(layer_lock, struct layer_lock)
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef IMAGE_PACK_H
 #define IMAGE_PACK_H
 
+#include "base/event.h"
 #include "image/store.h"
 
 struct img_pack;
@@ -16,5 +17,17 @@ int img_pack_write(void *pack, const void *, size_t, struct err *) MUST_CHECK;
 int img_pack_end(
     struct img_pack **p, struct digest *diff, struct digest *blob, uint64_t *size, struct err *) MUST_CHECK;
 void img_pack_abort(struct img_pack *); /* NULL is allowed */
+
+/* The difference of a tree to its parent as a layer of the store. */
+struct img_difference {
+	int root, parent;           /* parent -1: everything */
+	int64_t epoch;              /* SOURCE_DATE_EPOCH, -1 none */
+	const volatile bool *cancel;
+	const struct pot_events *events;
+};
+struct img_layer;
+/* 1: *layer is it, and *bytes (may be NULL) what its files have; 0: there is none. */
+int img_pack_difference(struct img_store *, const struct img_difference *, struct img_layer *, uint64_t *bytes,
+    struct err *) MUST_CHECK;
 
 #endif

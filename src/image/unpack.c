@@ -358,6 +358,30 @@ img_layer_adopt(struct img_store *s, struct stor *stor, const struct digest *dif
 	return r;
 }
 
+int
+img_layer_take(struct img_store *s, struct stor *stor, const struct digest *parent, const struct digest *diff,
+    const char *name, const volatile bool *cancel, struct digest *chain, struct err *e)
+{
+	struct img_unpack u = { s, stor, LAYER_LOCK_INIT, { .diff = *diff }, 0, -1, -1, -1 };
+	int r = img_chain_id(parent, diff, chain, e);
+
+	if (parent != NULL) {
+		u.rec.has_parent = true;
+		u.rec.parent = *parent;
+	}
+	if (r < 0 || (r = layer_lock_missing(s, chain, cancel, &u.lock, e)) != 0)
+		return r < 0 ? r : 0;
+	if ((r = clear_fs(&u, e)) == 0)
+		r = stor_rename(stor, (struct stor_fs){ STOR_IMAGE, name }, u.lock.hex, e);
+	fault_point("image.take.renamed");
+	if (r == 0 && (r = measure(&u, e)) == 0)
+		r = publish(&u, e);
+	if (r < 0)
+		undo(&u);
+	layer_unlock(&u.lock);
+	return r;
+}
+
 /* ---- from a blob --------------------------------------------------------------------- */
 
 struct feed {

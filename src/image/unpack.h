@@ -74,6 +74,14 @@ int img_unpack_blob(struct img_store *, struct stor *, const struct img_unpack_a
 int img_layer_adopt(struct img_store *, struct stor *, const struct digest *diff, struct stor_fs src,
     const char *tag, const volatile bool *cancel, struct err *) MUST_CHECK;
 
+/*
+ * Makes a layer of the file system STOR_IMAGE `name`, which was made for it on the layer parent (NULL: none) and
+ * holds what was packed as diff: it gets the layer's name, or is left to the caller where that layer exists
+ * (the same bytes came about elsewhere). Not mounted; the caller holds its lock. size: of its files.
+ */
+int img_layer_take(struct img_store *, struct stor *, const struct digest *parent, const struct digest *diff,
+    const char *name, const volatile bool *cancel, struct digest *chain, struct err *) MUST_CHECK;
+
 /* 1: unpacked (and pinned), 0: not. */
 int img_layer_exists(struct img_store *, const struct digest *chain, struct err *) MUST_CHECK;
 

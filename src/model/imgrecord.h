@@ -52,6 +52,12 @@ struct img_ready_record {
 #define IMG_SET_MAKE "make"     /* the working directory, where the image does not have it */
 #define IMG_SET_ATTR "attr"     /* repeated NAME=value: attributes that labels ask for */
 
+/* Only in configs, for who builds on the image; pots and records do not have them. */
+#define IMG_SET_ONBUILD "onbuild" /* repeated: instructions */
+#define IMG_SET_SHELL "shell"     /* repeated: its words */
+#define IMG_SET_HEALTH "health"   /* JSON, as in the config */
+#define IMG_SET_AUTHOR "author"
+
 /* Labels that are attributes: of a pot, and of a jail as other tools on FreeBSD write them. */
 #define IMG_LABEL_ATTR "io.pot.attr."
 #define IMG_LABEL_JAIL "org.freebsd.jail."
