@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
@@ -364,10 +363,10 @@ is_whole(const struct value *v, int64_t *out)
 		return false;
 	f = v->f;
 	/* 2^63 is a double, the largest int64_t is not. */
-	if (!(f >= -9223372036854775808.0 && f < 9223372036854775808.0) || f != floor(f))
+	if (!(f >= -9223372036854775808.0 && f < 9223372036854775808.0))
 		return false;
 	*out = (int64_t)f;
-	return true;
+	return (double)*out == f;
 }
 
 int
