@@ -67,13 +67,36 @@ int net_index_drop(const struct net *, const char *id, struct err *) MUST_CHECK;
 /* Fills a claim; E_INVAL for what is no id. */
 int net_claim_init(struct net_claim *, const char *id, const char *pot, struct err *) MUST_CHECK;
 
+/* ---- a pot's aliases (alias.c) --------------------------------------------------- */
+
+int net_alias_up(struct net *, const struct net_spec *, struct err *) MUST_CHECK;
+int net_alias_down(struct net *, const char *id, struct err *) MUST_CHECK;
+
 /* ---- per system ------------------------------------------------------------------ */
+
+/* 1 the host has this interface, 0 not. */
+int net_host_link(struct net *, const char *ifname, struct err *) MUST_CHECK;
+/* The interface of the default route. E_NOENT: there is none. */
+int net_host_default(struct net *, int family, char ifname[static NET_IFNAME], struct err *) MUST_CHECK;
+/* 1 and the interface that has the address, 0 the host has it not. */
+int net_host_address(
+    struct net *, const struct ip_addr *, char ifname[static NET_IFNAME], struct err *) MUST_CHECK;
+int net_host_address_add(
+    struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
+/* Absent, or without the interface, is fine. */
+int net_host_address_del(
+    struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
 
 /* Prefixes of the host's interfaces and routes (not the default ones). */
 typedef int net_prefix_fn(void *arg, const struct ip_prefix *);
 int net_host_prefixes(net_prefix_fn *, void *arg, struct err *) MUST_CHECK;
+/* Those of the interfaces alone (hostifs.c). */
+int net_host_interfaces(net_prefix_fn *, void *arg, struct err *) MUST_CHECK;
 /* Could this host port be bound? E_BUSY naming the process that has it, E_INVAL: no address of this host. */
 int net_port_probe(const struct port_map *, struct err *) MUST_CHECK;
+/* The process that has a port which cannot be bound: "process PID (NAME)"; false: none that can be seen. */
+#define NET_HOLDER_TEXT 128
+bool net_port_holder(const struct port_map *, char out[static NET_HOLDER_TEXT]);
 
 /* Deletes a link of ours and waits for nothing; absent is fine. */
 int net_link_remove(struct net *, const char *ifname, struct err *) MUST_CHECK;

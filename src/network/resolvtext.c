@@ -57,3 +57,19 @@ resolv_parse(struct resolv *r, const char *text, bool servers_only)
 		text += len + (text[len] == '\n');
 	}
 }
+
+int
+resolv_print(const struct resolv *r, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		char text[IP_TEXT];
+
+		ip_print(&r->servers[i], text);
+		buf_fmt(out, "nameserver %s\n", text);
+	}
+	buf_add(out, r->rest.data, r->rest.len);
+	/* Without a server the C library asks 127.0.0.1: not for long. */
+	if (r->n == 0)
+		buf_str(out, "options timeout:1 attempts:1\n");
+	return buf_check(out, "resolv.conf", e);
+}

@@ -20,5 +20,7 @@ struct resolv {
 
 /* Adds what a text says to r. With servers_only other lines are left out. What cannot be read is skipped, as libc does. */
 void resolv_parse(struct resolv *, const char *text, bool servers_only);
+/* As a pot's resolv.conf: the servers, then the other lines. */
+int resolv_print(const struct resolv *, struct buf *out, struct err *) MUST_CHECK;
 
 #endif

@@ -85,7 +85,7 @@ net_down(struct net *n, const struct net_spec *s, struct err *e)
 	if ((rc = net_ready(n, e)) < 0 || (rc = net_pot_id_check(s->id, e)) < 0 ||
 	    (rc = os_get(n, &os, e)) < 0)
 		return rc;
-	return s->type == NET_ALIAS ? os_alias_down(n, os, s->id, e) : down_bridge(n, os, s, e);
+	return s->type == NET_ALIAS ? net_alias_down(n, s->id, e) : down_bridge(n, os, s, e);
 }
 
 /* ---- the end of all --------------------------------------------------------------------- */

@@ -46,10 +46,6 @@ struct ip_addr os_resolver(const struct net *);
  */
 bool os_hairpin(const struct net_spec *);
 
-/* ---- a pot's aliases (alias.c): "0" fine --------------------------------------------- */
-int os_alias_up(struct net *, struct net_os *, const struct net_spec *, struct err *) MUST_CHECK;
-int os_alias_down(struct net *, struct net_os *, const char *id, struct err *) MUST_CHECK;
-
 /* ---- rates (tc.c): a token bucket on what leaves an interface; no rate: none ------------- */
 int os_rate(struct nl_sock *, const char *ifname, const struct net_rate *, struct err *) MUST_CHECK;
 

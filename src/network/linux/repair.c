@@ -82,7 +82,7 @@ repair_pot(struct net *n, struct net_os *os, const struct net_spec *s, struct wa
 	int rc;
 
 	if (s->type == NET_ALIAS)
-		return os_alias_up(n, os, s, e);
+		return net_alias_up(n, s, e);
 	if (s->type != NET_BRIDGE)
 		return 0;
 	rc = pot_plan(n, s, bridges, &plan, e);

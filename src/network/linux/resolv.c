@@ -73,22 +73,6 @@ through_gateway(struct net *n, const struct net_spec *s, struct resolv *r, struc
 }
 
 static int
-print(const struct resolv *r, struct buf *out, struct err *e)
-{
-	for (size_t i = 0; i < r->n; i++) {
-		char text[IP_TEXT];
-
-		ip_print(&r->servers[i], text);
-		buf_fmt(out, "nameserver %s\n", text);
-	}
-	buf_add(out, r->rest.data, r->rest.len);
-	/* Without a server the C library asks 127.0.0.1: not for long. */
-	if (r->n == 0)
-		buf_str(out, "options timeout:1 attempts:1\n");
-	return buf_check(out, "resolv.conf", e);
-}
-
-static int
 resolve(struct net *n, const struct net_spec *s, struct resolv *r, struct buf *out, struct err *e)
 {
 	int rc = 0;
@@ -102,7 +86,7 @@ resolve(struct net *n, const struct net_spec *s, struct resolv *r, struct buf *o
 		    "pot '%s': the host's name server listens on the host only%s: names outside will not "
 		    "resolve (-d custom:FILE names another)",
 		    s->pot, r->local6 ? " (::1)" : "");
-	return rc < 0 ? rc : print(r, out, e);
+	return rc < 0 ? rc : resolv_print(r, out, e);
 }
 
 int

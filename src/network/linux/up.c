@@ -174,11 +174,11 @@ up_alias(struct net *n, struct net_os *os, const struct net_spec *s, struct err 
 
 	if (rc < 0)
 		return rc;
-	rc = os_alias_up(n, os, s, e);
+	rc = net_alias_up(n, s, e);
 	if (rc < 0) {
 		struct err undo = ERR_INIT;
 
-		if (os_alias_down(n, os, s->id, &undo) < 0)
+		if (net_alias_down(n, s->id, &undo) < 0)
 			err_wrap(e, "taking it back failed too (%s)", undo.msg);
 	}
 	return rc;

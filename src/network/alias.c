@@ -7,13 +7,12 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "network/linux/os.h"
+#include "network/net_impl.h"
 
 #define DIR_NAME "alias"
 #define NAME_SIZE (IP_TEXT + NET_IFNAME + 8)
@@ -43,36 +42,31 @@ parse_name(const char *name, struct ip_prefix *p, char ifname[static NET_IFNAME]
 
 /* Which interface is meant. */
 static int
-choose(
-    struct net_os *os, const struct net_alias *a, int *index, char ifname[static NET_IFNAME], struct err *e)
+choose(struct net *n, const struct net_alias *a, char ifname[static NET_IFNAME], struct err *e)
 {
-	struct link_info l;
 	int rc;
 
 	if (a->ifname[0] == '\0') {
-		rc = link_default(&os->rt, a->addr.addr.family, index, e);
-		if (rc == 0 && if_indextoname((unsigned)*index, ifname) == NULL)
-			rc = err_sys(e, "the interface of the default route");
+		rc = net_host_default(n, a->addr.addr.family, ifname, e);
 		return rc < 0 ? err_hint(e, "name the interface: -i nic|ADDRESS") : 0;
 	}
 	snprintf(ifname, NET_IFNAME, "%s", a->ifname);
-	rc = link_get(&os->rt, ifname, &l, e);
-	*index = l.index;
-	if (rc == 0 && l.index == 0) {
+	rc = net_host_link(n, ifname, e);
+	if (rc == 0) {
 		err_set(e, E_NOENT, "there is no interface '%s' on this host", ifname);
-		rc = err_hint(e, "see: ip link");
+		return err_hint(e, "see: ifconfig or ip link");
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int
-alias_up(struct net_os *os, int dir, const struct net_claim *c, const struct net_alias *a, struct err *e)
+alias_up(struct net *n, int dir, const struct net_claim *c, const struct net_alias *a, struct err *e)
 {
-	char ifname[NET_IFNAME], name[NAME_SIZE], text[IP_TEXT];
-	int index, at, made, rc = choose(os, a, &index, ifname, e);
+	char ifname[NET_IFNAME], there[NET_IFNAME], name[NAME_SIZE], text[IP_TEXT];
+	int at, made, rc = choose(n, a, ifname, e);
 
 	ip_print(&a->addr.addr, text);
-	if (rc < 0 || (rc = link_addr_find(&os->rt, &a->addr.addr, &at, e)) < 0)
+	if (rc < 0 || (at = rc = net_host_address(n, &a->addr.addr, there, e)) < 0)
 		return rc;
 	name_of(&a->addr, ifname, name);
 	if (at != 0) {
@@ -83,7 +77,7 @@ alias_up(struct net_os *os, int dir, const struct net_claim *c, const struct net
 		rc = net_claim_read(dir, name, &holder, &why);
 		if (rc == 0 && strcmp(holder.id, c->id) != 0)
 			return err_set(e, E_EXIST, "the pot '%s' has the address %s", holder.pot, text);
-		if (rc < 0 || at != index) {
+		if (rc < 0 || strcmp(there, ifname) != 0) {
 			err_set(e, E_EXIST, "the host has the address %s itself", text);
 			return err_hint(e, "give the pot another address, or remove it from the interface");
 		}
@@ -93,13 +87,13 @@ alias_up(struct net_os *os, int dir, const struct net_claim *c, const struct net
 	if (made < 0)
 		return made;
 	fault_point("net.alias.claimed");
-	rc = link_addr_add(&os->rt, index, &a->addr, e);
+	rc = net_host_address_add(n, ifname, &a->addr, e);
 	fault_point("net.alias.added");
 	return rc < 0 ? err_wrap(e, "interface %s", ifname) : 0;
 }
 
 int
-os_alias_up(struct net *n, struct net_os *os, const struct net_spec *s, struct err *e)
+net_alias_up(struct net *n, const struct net_spec *s, struct err *e)
 {
 	AUTO(fd) int lock = net_lock(n, e);
 	AUTO(fd) int dir = -1;
@@ -113,37 +107,27 @@ os_alias_up(struct net *n, struct net_os *os, const struct net_spec *s, struct e
 		return rc;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < s->naliases; i++)
-		rc = alias_up(os, dir, &claim, &s->aliases[i], e);
+		rc = alias_up(n, dir, &claim, &s->aliases[i], e);
 	return rc;
 }
 
 /* One claimed by this pot: the address first, so that a claim is never missing for one that is there. */
 static int
-alias_down(struct net_os *os, int dir, const char *name, struct err *e)
+alias_down(struct net *n, const char *name, struct err *e)
 {
 	char ifname[NET_IFNAME];
 	struct ip_prefix p;
-	struct link_info l;
 	int rc;
 
 	if (!parse_name(name, &p, ifname))
 		return 0;
-	rc = link_get(&os->rt, ifname, &l, e);
-	if (rc == 0 && l.index != 0) {
-		struct err why = ERR_INIT;
-
-		rc = link_addr_del(&os->rt, l.index, &p, &why);
-		if (rc == -E_NOENT)
-			rc = 0;
-		else if (rc < 0 && e != NULL)
-			*e = why;
-	}
+	rc = net_host_address_del(n, ifname, &p, e);
 	fault_point("net.alias.removed");
 	return rc;
 }
 
 int
-os_alias_down(struct net *n, struct net_os *os, const char *id, struct err *e)
+net_alias_down(struct net *n, const char *id, struct err *e)
 {
 	AUTO(fd) int lock = net_lock(n, e);
 	AUTO(dir) DIR *d = NULL;
@@ -165,7 +149,7 @@ os_alias_down(struct net *n, struct net_os *os, const char *id, struct err *e)
 		if (de->d_name[0] == '.' || net_claim_read(dirfd(d), de->d_name, &c, NULL) < 0 ||
 		    strcmp(c.id, id) != 0)
 			continue;
-		rc = alias_down(os, dirfd(d), de->d_name, e);
+		rc = alias_down(n, de->d_name, e);
 		if (rc == 0)
 			rc = net_claim_drop(dirfd(d), de->d_name, id, e);
 	}

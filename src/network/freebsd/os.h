@@ -1,0 +1,52 @@
+/* What is kept open on FreeBSD while an installation's network is, and what its parts do for each other. */
+#ifndef NETWORK_FREEBSD_OS_H
+#define NETWORK_FREEBSD_OS_H
+
+#include "network/freebsd/link.h"
+#include "network/freebsd/pf.h"
+#include "network/freebsd/rules.h"
+#include "network/net_impl.h"
+
+struct net_os {
+	struct link_sys links;
+	struct pf pf;
+};
+int os_get(struct net *, struct net_os **, struct err *) MUST_CHECK;
+
+/* ---- what all pots share (shared.c) ------------------------------------------------ */
+
+/*
+ * Makes these bridges, forwarding and the node's translation rules where they are
+ * missing. 1: rules or a bridge had been taken away from pots: net_repair.
+ */
+int os_ensure(struct net *, struct net_os *, const struct net_bridge *, size_t n, struct err *) MUST_CHECK;
+/* Is it there, up and with its addresses? 1, 0. */
+int os_bridge_whole(struct net *, struct net_os *, const struct net_bridge *, struct err *) MUST_CHECK;
+/* The translation rules as they should be now, for the bridges that are on the host. */
+int os_nat_text(struct net *, struct net_os *, struct buf *, struct err *) MUST_CHECK;
+/* Loads them unless they were loaded like this and are there: 1 loaded, 0 not. force: in any case. The lock is held. */
+int os_nat_load(struct net *, struct net_os *, bool force, struct err *) MUST_CHECK;
+/* E_STATE telling the lines that pf.conf lacks. */
+int os_hooks_check(bool rdr, struct err *) MUST_CHECK;
+
+/* ---- sysctls (sysctl.c) ------------------------------------------------------------- */
+
+#define OS_FORWARD4 "net.inet.ip.forwarding"
+#define OS_FORWARD6 "net.inet6.ip6.forwarding"
+#define OS_FILTER_LOCAL "net.pf.filter_local"
+/* -1: there is no such. */
+long os_sysctl_get(const char *name);
+/* Forwarding; the values before are kept in ROOT/net/sysctl. The lock is held. */
+int os_forwarding(const struct net *, bool ip4, bool ip6, struct err *) MUST_CHECK;
+/* pf was turned on by us: remembered likewise. */
+int os_pf_on(const struct net *, struct net_os *, struct err *) MUST_CHECK;
+/* As they were, where nobody else has changed them since. */
+int os_settings_restore(const struct net *, struct net_os *, struct err *) MUST_CHECK;
+
+/* ---- a pot's plan (down.c) ------------------------------------------------------------ */
+
+/* recs: NET_BRIDGES_MAX, may be NULL. */
+int os_plan(struct net *, const struct net_spec *, struct net_bridge *recs, struct net_plan *,
+    struct err *) MUST_CHECK;
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * pf's device and pfctl(8), see pf.h. Only requests whose layout is the same in 14 and 15
+ * are made by ioctl(2); pfctl gets its rules on standard input and nobody's files.
+ */
+#include <sys/types.h>
+#include <sys/param.h>
+#include <sys/ioctl.h>
+#include <sys/linker.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <net/pfvar.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "network/freebsd/pf.h"
+
+#define PFCTL "/sbin/pfctl"
+#define PFCTL_MS 30000
+#define SAYS_MAX (64 * 1024)
+#define CHILDREN_MAX 65536u
+
+void
+pf_fini(struct pf *pf)
+{
+	fd_close(take_fd(pf->fd));
+}
+
+int
+pf_open(struct pf *pf, struct err *e)
+{
+	if (pf->fd >= 0)
+		return 0;
+	pf->fd = open("/dev/pf", O_RDWR | O_CLOEXEC);
+	if (pf->fd < 0 && errno == ENOENT && (kldload("pf") >= 0 || errno == EEXIST))
+		pf->fd = open("/dev/pf", O_RDWR | O_CLOEXEC);
+	if (pf->fd >= 0)
+		return 0;
+	err_set(e, errno == EACCES || errno == EPERM ? E_PERM : E_NOTSUP, "cannot open /dev/pf: %s",
+	    strerror(errno));
+	return err_hint(e, "kldload pf; in a jail the devfs ruleset must show /dev/pf");
+}
+
+int
+pf_enable(struct pf *pf, struct err *e)
+{
+	int rc = pf_open(pf, e);
+
+	if (rc < 0)
+		return rc;
+	if (ioctl(pf->fd, DIOCSTART) == 0)
+		return 1;
+	return errno == EEXIST ? 0 : err_sys(e, "cannot turn pf on");
+}
+
+int
+pf_disable(struct pf *pf, struct err *e)
+{
+	int rc = pf_open(pf, e);
+
+	if (rc < 0)
+		return rc;
+	return ioctl(pf->fd, DIOCSTOP) == 0 || errno == ENOENT ? 0 : err_sys(e, "cannot turn pf off");
+}
+
+/* ---- anchors ------------------------------------------------------------------------ */
+
+/* Begun and committed with nothing between: what the anchor had is gone, all at once. */
+int
+pf_flush(struct pf *pf, const char *anchor, struct err *e)
+{
+	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR, PF_RULESET_TABLE };
+	struct pfioc_trans_e v[ARRAY_LEN(kinds)] = { { 0 } };
+	struct pfioc_trans t = { .size = ARRAY_LEN(v), .esize = sizeof(v[0]), .array = v };
+	int rc = pf_open(pf, e);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		v[i].rs_num = kinds[i];
+		snprintf(v[i].anchor, sizeof(v[i].anchor), "%s", anchor);
+	}
+	if (ioctl(pf->fd, DIOCXBEGIN, &t) != 0 || ioctl(pf->fd, DIOCXCOMMIT, &t) != 0)
+		return err_sys(e, "cannot empty pf's anchor %s", anchor);
+	return 0;
+}
+
+static int
+count_children(struct pf *pf, const char *parent, uint32_t *n, struct err *e)
+{
+	struct pfioc_ruleset r = { 0 };
+	int rc = pf_open(pf, e);
+
+	*n = 0;
+	if (rc < 0)
+		return rc;
+	snprintf(r.path, sizeof(r.path), "%s", parent);
+	if (ioctl(pf->fd, DIOCGETRULESETS, &r) != 0)
+		/* Nobody has put anything there yet. */
+		return errno == ENOENT || errno == EINVAL ? 0
+							  : err_sys(e, "cannot list pf's anchor %s", parent);
+	*n = r.nr < CHILDREN_MAX ? r.nr : CHILDREN_MAX;
+	return 0;
+}
+
+/* 1, 0 when it has vanished. */
+static int
+get_child(struct pf *pf, const char *parent, uint32_t i, struct pfioc_ruleset *r, struct err *e)
+{
+	*r = (struct pfioc_ruleset){ .nr = i };
+	snprintf(r->path, sizeof(r->path), "%s", parent);
+	if (ioctl(pf->fd, DIOCGETRULESET, r) == 0)
+		return 1;
+	return errno == ENOENT || errno == EINVAL || errno == EBUSY
+	    ? 0
+	    : err_sys(e, "cannot list pf's anchor %s", parent);
+}
+
+int
+pf_children(struct pf *pf, const char *parent, const char *prefix, struct strv *out, struct err *e)
+{
+	uint32_t n;
+	int rc = count_children(pf, parent, &n, e);
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		struct pfioc_ruleset r;
+		int got = get_child(pf, parent, i, &r, e);
+
+		if (got < 0)
+			return got;
+		r.name[sizeof(r.name) - 1] = '\0';
+		if (got > 0 && strncmp(r.name, prefix, strlen(prefix)) == 0)
+			strv_add(out, r.name);
+	}
+	return rc < 0 ? rc : strv_check(out, "pf's anchors", e);
+}
+
+int
+pf_has(struct pf *pf, const char *parent, const char *name, struct err *e)
+{
+	AUTO_FINI(strv) struct strv found = STRV_INIT(CHILDREN_MAX);
+	int rc = pf_children(pf, parent, name, &found, e);
+
+	for (size_t i = 0; rc == 0 && i < found.n; i++)
+		if (strcmp(found.v[i], name) == 0)
+			return 1;
+	return rc;
+}
+
+/* ---- pfctl ---------------------------------------------------------------------------- */
+
+static int
+run_pfctl(const char *const *argv, int in, struct buf *out, struct err *e)
+{
+	AUTO_FINI(buf) struct buf said = BUF_INIT(SAYS_MAX);
+	struct proc_spec p = PROC_SPEC_INIT;
+
+	p.argv = argv;
+	p.fd_in = in;
+	p.out = out;
+	p.err = &said;
+	p.timeout_ms = PFCTL_MS;
+	return proc_run(&p, NULL, e);
+}
+
+int
+pf_load(struct pf *pf, const char *anchor, const char *text, struct err *e)
+{
+	const char *argv[] = { PFCTL, "-q", "-a", anchor, "-f", "-", NULL };
+	AUTO(fd) int fd = -1;
+	int rc = pf_open(pf, e);
+
+	if (rc < 0 || text[0] == '\0')
+		return rc < 0 ? rc : pf_flush(pf, anchor, e);
+	fd = memfd_create("pf", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot make a file in memory");
+	if ((rc = fd_write_all(fd, text, strlen(text), "rules", e)) < 0)
+		return rc;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "rules");
+	rc = run_pfctl(argv, fd, NULL, e);
+	return rc < 0 ? err_wrap(e, "cannot load pf's anchor %s", anchor) : 0;
+}
+
+int
+pf_main_rules(struct buf *out, struct err *e)
+{
+	const char *const argv[] = { PFCTL, "-s", "nat", NULL };
+	int rc = run_pfctl(argv, -1, out, e);
+
+	return rc < 0 ? err_wrap(e, "cannot read pf's rules") : 0;
+}

@@ -1,0 +1,259 @@
+/*
+ * What all pots of a node share: bridges, forwarding, the translation rules. Made by
+ * the first pot that needs it and looked at by all others. A bridge is brought up
+ * when all else of it is done, so one that is up is complete, whenever its maker
+ * was killed. The rules as they were loaded last are kept in ROOT/net/pf.nat, to
+ * see without pfctl(8) whether they are what they should be now.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "network/freebsd/os.h"
+#include "network/hosts.h"
+
+#define NAT_RECORD "pf.nat"
+#define NAT_MAX (1024 * 1024)
+#define BRIDGES_MAX 10000
+#define HOOKS_MAX (1024 * 1024)
+/* In pot-nat itself, the same whoever writes it: on to the nodes' own. */
+#define NAT_ROOT "nat-anchor \"*\"\n"
+
+/* ---- translation rules ---------------------------------------------------------------- */
+
+struct gathering {
+	struct net *n;
+	struct net_os *os;
+	struct rules_bridge *v;
+	size_t nv, cap;
+	struct err *e;
+	struct strv *out;
+};
+
+static int
+gather_bridge(void *arg, const struct net_bridge *b)
+{
+	struct gathering *g = arg;
+	int rc = link_get(&g->os->links, b->ifname, NULL, g->e);
+
+	if (rc <= 0)
+		return rc;
+	if (g->nv == g->cap) {
+		size_t cap = g->cap == 0 ? 8 : 2 * g->cap;
+		struct rules_bridge *v = cap > BRIDGES_MAX ? NULL : reallocarray(g->v, cap, sizeof(*v));
+
+		if (v == NULL)
+			return err_nomem(g->e);
+		g->v = v;
+		g->cap = cap;
+	}
+	g->v[g->nv] = (struct rules_bridge){ .net4 = b->net4, .net6 = b->net6, .nat6 = b->nat6 };
+	memcpy(g->v[g->nv++].ifname, b->ifname, sizeof(b->ifname));
+	return 0;
+}
+
+static int
+gather_outward(void *arg, const char *name, struct err *e)
+{
+	struct gathering *g = arg;
+	char prefix[NET_IFNAME];
+
+	net_name_bridge_prefix(g->n->node, prefix);
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		strv_add(g->out, name);
+	return strv_check(g->out, "the host's interfaces", e);
+}
+
+int
+os_nat_text(struct net *n, struct net_os *os, struct buf *text, struct err *e)
+{
+	AUTO_FINI(strv) struct strv out4 = STRV_INIT(BRIDGES_MAX), out6 = STRV_INIT(BRIDGES_MAX);
+	struct gathering g = { .n = n, .os = os, .e = e };
+	struct rules_nat r = { .node = n->node, .out4 = &out4, .out6 = &out6 };
+	int rc = net_bridge_list(n, gather_bridge, &g, e);
+
+	g.out = &out4;
+	if (rc == 0)
+		rc = link_outward_each(4, gather_outward, &g, e);
+	g.out = &out6;
+	if (rc == 0)
+		rc = link_outward_each(6, gather_outward, &g, e);
+	r.bridges = g.v;
+	r.nbridges = g.nv;
+	if (rc == 0) {
+		rules_nat_print(&r, text);
+		rc = buf_check(text, "pf's rules", e);
+	}
+	free(g.v);
+	return rc;
+}
+
+/* 1: they are there as they were loaded, and that is how they should be. */
+static int
+nat_is_loaded(struct net *n, struct net_os *os, const struct buf *want, struct err *e)
+{
+	AUTO_FINI(buf) struct buf was = BUF_INIT(NAT_MAX);
+
+	if (file_read(n->fd, NAT_RECORD, &was, NULL) < 0 || was.len != want->len ||
+	    memcmp(was.data, want->data, want->len) != 0)
+		return 0;
+	return want->len == 0 ? 1 : pf_has(&os->pf, RULES_NAT, n->node, e);
+}
+
+int
+os_nat_load(struct net *n, struct net_os *os, bool force, struct err *e)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(NAT_MAX);
+	char anchor[RULES_PATH];
+	int rc = os_nat_text(n, os, &text, e), there;
+
+	if (rc < 0)
+		return rc;
+	there = force ? 0 : nat_is_loaded(n, os, &text, e);
+	if (there != 0)
+		return there < 0 ? there : 0;
+	rules_anchor_nat(n->node, anchor);
+	rc = pf_load(&os->pf, anchor, buf_cstr(&text), e);
+	fault_point("net.nat.loaded");
+	if (rc == 0)
+		rc = pf_load(&os->pf, RULES_NAT, NAT_ROOT, e);
+	if (rc == 0)
+		rc = file_write_atomic(n->fd, NAT_RECORD, 0600, text.data, text.len, e);
+	return rc < 0 ? rc : 1;
+}
+
+int
+os_hooks_check(bool rdr, struct err *e)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(HOOKS_MAX);
+	bool has_nat, has_rdr;
+	int rc = pf_main_rules(&text, e);
+
+	if (rc < 0)
+		return rc;
+	rules_hooks(buf_cstr(&text), &has_nat, &has_rdr);
+	if (rdr ? has_rdr : has_nat)
+		return 0;
+	err_set(e, E_STATE, "the host's pf rules do not lead to those of pot: %s",
+	    rdr ? "published ports would not answer" : "pots reach nobody outside");
+	return err_hint(e, "put before the filter rules of pf.conf, then load it: %s",
+	    rdr ? "rdr-anchor \"" RULES_RDR "/*\"" : "nat-anchor " RULES_NAT);
+}
+
+/* ---- bridges --------------------------------------------------------------------------- */
+
+int
+os_bridge_whole(struct net *n, struct net_os *os, const struct net_bridge *b, struct err *e)
+{
+	struct net_bridge_plan plan;
+	bool up = false;
+	int rc = link_get(&os->links, b->ifname, &up, e);
+
+	if (rc <= 0 || !up)
+		return rc < 0 ? rc : 0;
+	net_plan_bridge(&plan, n->node, n->isolate, b);
+	for (size_t i = 0; rc == 1 && i < plan.naddrs; i++)
+		rc = link_addr_has(b->ifname, &plan.addrs[i].addr, e);
+	return rc;
+}
+
+/* The bridge itself is there; what it is short of is given to it. */
+static int
+set_bridge(struct net *n, struct net_os *os, const struct net_bridge *b, struct err *e)
+{
+	struct net_bridge_plan plan;
+	char group[NET_IFNAME];
+	int rc;
+
+	net_plan_bridge(&plan, n->node, n->isolate, b);
+	rules_group(n->node, group);
+	rc = link_label(
+	    &os->links, b->ifname, group, b->is_public ? "pot public bridge" : "pot private bridge", e);
+	if (rc == 0)
+		rc = link_set_mac(&os->links, b->ifname, plan.mac, e);
+	if (rc == 0)
+		rc = link_ip6(&os->links, b->ifname, plan.ip6, e);
+	for (size_t i = 0; rc == 0 && i < plan.naddrs; i++)
+		rc = link_addr_add(&os->links, b->ifname, &plan.addrs[i], e);
+	fault_point("net.bridge.addressed");
+	return rc < 0 ? rc : link_up(&os->links, b->ifname, e);
+}
+
+/* 1: pots were on it, whose links are without a bridge now. */
+static int
+make_bridge(struct net *n, struct net_os *os, const struct net_bridge *b, struct err *e)
+{
+	unsigned pots = 0;
+	int there = link_get(&os->links, b->ifname, NULL, e);
+	int rc = there < 0 ? there : os_forwarding(n, b->gw4.family != 0, b->gw6.family != 0, e);
+
+	fault_point("net.bridge.forwarding");
+	/* Names of pots that were on it before the machine was started, or somebody took it away. */
+	if (rc == 0 && there == 0)
+		rc = net_hosts_reset(n, b->name, e);
+	if (rc == 0 && there == 0)
+		rc = link_bridge_make(&os->links, b->ifname, e);
+	fault_point("net.bridge.made");
+	if (rc == 0)
+		rc = set_bridge(n, os, b, e);
+	fault_point("net.bridge.up");
+	if (rc == 0 && there == 0)
+		rc = net_bridge_pots(n, b->name, &pots, NULL, e);
+	return rc < 0 ? err_wrap(e, "bridge '%s'", b->name) : pots > 0;
+}
+
+static int
+look(struct net *n, struct net_os *os, const struct net_bridge *v, size_t nv, struct err *e)
+{
+	for (size_t i = 0; i < nv; i++) {
+		int rc = os_bridge_whole(n, os, &v[i], e);
+
+		if (rc <= 0)
+			return rc;
+	}
+	return pf_has(&os->pf, RULES_NAT, n->node, e);
+}
+
+int
+os_ensure(struct net *n, struct net_os *os, const struct net_bridge *v, size_t nv, struct err *e)
+{
+	AUTO(fd) int lock = -1;
+	struct err why = ERR_INIT;
+	bool missed = false;
+	int rc = look(n, os, v, nv, e);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if ((lock = net_lock(n, e)) < 0)
+		return lock;
+	for (size_t i = 0; rc >= 0 && i < nv; i++) {
+		rc = os_bridge_whole(n, os, &v[i], e);
+		if (rc == 0) {
+			rc = make_bridge(n, os, &v[i], e);
+			missed = missed || rc > 0;
+		}
+	}
+	if (rc >= 0)
+		rc = os_pf_on(n, os, e);
+	if (rc >= 0)
+		rc = os_nat_load(n, os, false, e);
+	if (rc > 0 && os_hooks_check(false, &why) < 0)
+		event_warn(&n->events, "%s (%s)", why.msg, why.hint);
+	return rc < 0 ? rc : missed;
+}
+
+int
+net_bridge_up(struct net *n, const char *name, struct err *e)
+{
+	struct net_bridge b;
+	struct net_os *os;
+	int rc = net_ready(n, e);
+
+	if (rc == 0)
+		rc = net_bridge_read(n, name, &b, e);
+	if (rc == 0)
+		rc = os_get(n, &os, e);
+	return rc < 0 ? rc : os_ensure(n, os, &b, 1, e);
+}

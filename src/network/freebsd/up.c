@@ -1,0 +1,204 @@
+/*
+ * A pot's network made, after plan.c's plan: links, their inner ends moved into the pot's jail
+ * and set up there, published ports, names; read back, all of it or nothing. Taking away is
+ * down.c's, what pots share is shared.c's.
+ *
+ * There are no elements for what may come out of a link (NET_EL_SOURCE and its kin): pf sees no
+ * frames between members of a bridge. docs/platforms.md says so.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "base/fault.h"
+#include "network/freebsd/os.h"
+#include "network/hosts.h"
+
+#define RDR_MAX (1024 * 1024)
+
+static int
+check_rates(const struct net_spec *s, struct err *e)
+{
+	if (s->in_bps == 0 && s->out_bps == 0)
+		return 0;
+	err_set(e, E_NOTSUP, "rate limits of a pot's network are not supported on FreeBSD");
+	return err_hint(e, "take them away: pot update %s --net-in default --net-out default", s->pot);
+}
+
+static int
+make_epair(struct net_os *os, const char *name, char inner[static NET_IFNAME], struct err *e)
+{
+	struct err why = ERR_INIT;
+	int rc = link_epair_make(&os->links, name, inner, &why);
+
+	if (rc == -E_EXIST) {
+		/* Of the pot's last run: a kill left it. */
+		rc = link_destroy(&os->links, name, e);
+		return rc < 0 ? rc : link_epair_make(&os->links, name, inner, e);
+	}
+	if (rc < 0 && e != NULL)
+		*e = why;
+	return rc;
+}
+
+static int
+make_link(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan_link *l, int jid,
+    struct err *e)
+{
+	char inner[NET_IFNAME], group[NET_IFNAME];
+	int rc = make_epair(os, l->host, inner, e);
+
+	fault_point("net.up.pair");
+	rules_group(n->node, group);
+	if (rc == 0)
+		rc = link_label(&os->links, l->host, group, s->pot, e);
+	if (rc == 0)
+		rc = link_set_mac(&os->links, l->host, l->host_mac, e);
+	/* No address ever appears on the host's end. */
+	if (rc == 0)
+		rc = link_ip6(&os->links, l->host, false, e);
+	if (rc == 0)
+		rc = link_set_mac(&os->links, inner, l->inner_mac, e);
+	if (rc == 0)
+		rc = link_member_add(&os->links, l->bridge, l->host, l->isolated, e);
+	if (rc == 0)
+		rc = link_up(&os->links, l->host, e);
+	if (rc == 0)
+		rc = link_move(&os->links, inner, jid, e);
+	fault_point("net.up.moved");
+	if (rc == 0)
+		rc = link_inside(jid, inner, l, e);
+	fault_point("net.up.inner");
+	return rc;
+}
+
+static int
+publish(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p, struct err *e)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(RDR_MAX);
+	char anchor[RULES_PATH];
+	int rc;
+
+	rules_rdr_print(n->node, p->elems, p->nelems, &text);
+	if ((rc = buf_check(&text, "pf's rules", e)) < 0 || text.len == 0)
+		return rc;
+	rules_anchor_rdr(n->node, s->id, anchor);
+	rc = os_hooks_check(true, e);
+	return rc < 0 ? rc : pf_load(&os->pf, anchor, buf_cstr(&text), e);
+}
+
+static int
+read_back(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p, struct err *e)
+{
+	char anchor[RULES_PATH];
+	int rc = 1;
+
+	for (size_t i = 0; rc == 1 && i < p->nlinks; i++)
+		rc = link_member_is(&os->links, p->links[i].bridge, p->links[i].host, e);
+	rules_anchor_rdr(n->node, s->id, anchor);
+	if (rc == 1 && s->nports > 0)
+		rc = pf_has(&os->pf, RULES_RDR, anchor + sizeof(RULES_RDR "/") - 1, e);
+	if (rc == 0) {
+		err_set(e, E_BUSY,
+		    "the pot's network vanished while it was made: somebody else changes bridges or pf");
+		return err_hint(e, "start the pot again; if it happens again, look for what flushes pf");
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int
+make(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p, int jid,
+    struct err *e)
+{
+	int rc = 0;
+
+	{
+		/* First names of interfaces are whoever's holds the lock (link.c). */
+		AUTO(fd) int lock = net_lock(n, e);
+
+		if (lock < 0)
+			return lock;
+		for (size_t i = 0; rc == 0 && i < p->nlinks; i++)
+			rc = make_link(n, os, s, &p->links[i], jid, e);
+	}
+	fault_point("net.up.links");
+	if (rc == 0)
+		rc = publish(n, os, s, p, e);
+	fault_point("net.up.elements");
+	if (rc == 0)
+		rc = read_back(n, os, s, p, e);
+	if (rc == 0)
+		rc = net_hosts_add(n, s, e);
+	fault_point("net.up.names");
+	return rc;
+}
+
+static int
+undo(struct net *n, const struct net_spec *s, int rc, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (net_down(n, s, &why) < 0)
+		err_wrap(e, "taking it back failed too (%s)", why.msg);
+	return rc;
+}
+
+static int
+up_bridge(struct net *n, struct net_os *os, const struct net_spec *s, int32_t pid, struct err *e)
+{
+	AUTO_FINI(net_plan) struct net_plan plan = NET_PLAN_INIT;
+	struct net_bridge bridges[NET_BRIDGES_MAX];
+	int jid, rc = check_rates(s, e), remade;
+
+	if (rc < 0 || (rc = os_plan(n, s, bridges, &plan, e)) < 0 || (rc = link_jail_of(pid, &jid, e)) < 0)
+		return rc;
+	remade = os_ensure(n, os, bridges, plan.nlinks, e);
+	if (remade < 0)
+		return remade;
+	fault_point("net.up.ensured");
+	rc = make(n, os, s, &plan, jid, e);
+	return rc < 0 ? undo(n, s, rc, e) : remade;
+}
+
+static int
+up_alias(struct net *n, const struct net_spec *s, struct err *e)
+{
+	AUTO_FINI(net_plan) struct net_plan plan = NET_PLAN_INIT;
+	int rc = os_plan(n, s, NULL, &plan, e);
+
+	if (rc == 0 && (rc = net_alias_up(n, s, e)) < 0)
+		return undo(n, s, rc, e);
+	return rc;
+}
+
+static int
+up_none(int32_t pid, struct err *e)
+{
+	int jid, rc = link_jail_of(pid, &jid, e);
+
+	return rc < 0 ? rc : link_inside(jid, NULL, NULL, e);
+}
+
+int
+net_up(struct net *n, const struct net_spec *s, int32_t pid, const int *inside, struct err *e)
+{
+	struct net_os *os;
+	int rc;
+
+	(void)inside; /* Linux has something of that kind */
+	if (s->type == NET_INHERIT)
+		return 0;
+	if (s->type == NET_NONE)
+		return up_none(pid, e);
+	if ((rc = net_ready(n, e)) < 0 || (rc = os_get(n, &os, e)) < 0)
+		return rc;
+	return s->type == NET_ALIAS ? up_alias(n, s, e) : up_bridge(n, os, s, pid, e);
+}
+
+int
+net_rates(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
+{
+	(void)n;
+	(void)pid;
+	return s->type == NET_BRIDGE ? check_rates(s, e) : 0;
+}
