@@ -372,7 +372,9 @@ settings_of(struct epot *p, struct kv *kv, struct err *e)
 	size_t pos;
 	int rc = id != NULL ? read_ready(p->eng, id, &below, NULL) : 0;
 
-	rc = join_command(&below.settings, NULL, &old, e);
+	const struct pot_create_args nothing = { 0 };
+
+	rc = join_command(&below.settings, &nothing, &old, e);
 	/* The same command as the image's stays cut into entry point and arguments as it was. */
 	if (rc == 0 && strcmp(buf_cstr(&old), cmd) == 0) {
 		for (pos = 0;
