@@ -482,7 +482,7 @@ put_texts(struct copier *k, struct err *e)
 
 		if ((rc = place_find(k, text->name, &p, e)) < 0)
 			break;
-		rc = put_text(k, text->body, strlen(text->body), 0644, p.dir, p.name, e);
+		rc = put_body(k, text->body, strlen(text->body), 0644, p.dir, p.name, e);
 		fd_close(p.dir);
 	}
 	return rc;

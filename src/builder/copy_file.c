@@ -194,7 +194,7 @@ put_other(struct copier *k, const struct scan_node *n, int dir, const char *name
 }
 
 int
-put_text(
+put_body(
     struct copier *k, const void *data, size_t len, mode_t mode, int dir, const char *name, struct err *e)
 {
 	struct scan_node n = { .mode = S_IFREG | mode };

@@ -64,7 +64,7 @@ int put_other(struct copier *, const struct scan_node *, int dir, const char *na
 /* Owner, mode, attributes, time of a directory whose content is whole. src: -1, no attributes. */
 int put_dir_meta(struct copier *, const struct scan_node *, int src, int fd, struct err *) MUST_CHECK;
 /* A file with this content. */
-int put_text(
+int put_body(
     struct copier *, const void *, size_t, mode_t, int dir, const char *name, struct err *) MUST_CHECK;
 /* From an open file of which nothing but this sum is known. */
 int put_fetched(
