@@ -111,7 +111,8 @@ scan_digest(const struct scan *s, bool owners, struct hasher *h, struct err *e)
 
 	for (size_t i = 0; i < s->nitems && rc == 0; i++) {
 		const struct scan_item *item = &s->items[i];
-		const char *name = scan_text(s, item->name);
+		/* Only what is copied itself has a name where it goes. */
+		const char *name = item->top ? "" : scan_text(s, item->name);
 		const uint64_t head[] = { item->top, item->glob, item->parents, strlen(name) };
 
 		rc = hasher_add(h, head, sizeof(head), e);
