@@ -181,11 +181,33 @@ set_bridge(struct net *n, struct net_os *os, const struct net_bridge *b, struct 
 	return rc < 0 ? rc : link_up(&os->links, b->ifname, e);
 }
 
-/* 1: pots were on it, whose links are without a bridge now. */
+static int
+see_pot(void *arg, const char *name, struct err *e)
+{
+	bool *seen = arg;
+
+	(void)e;
+	*seen = *seen || strncmp(name, "pv", 2) == 0;
+	return 0;
+}
+
+/* 1: there are links of pots. */
+static int
+see_pots(struct net *n, struct net_os *os, struct err *e)
+{
+	char group[NET_IFNAME];
+	bool seen = false;
+	int rc;
+
+	rules_group(n->node, group);
+	rc = link_group_each(&os->links, group, see_pot, &seen, e);
+	return rc < 0 ? rc : seen;
+}
+
+/* 1: it is made anew and there are links of pots, which may have been on it. */
 static int
 make_bridge(struct net *n, struct net_os *os, const struct net_bridge *b, struct err *e)
 {
-	unsigned pots = 0;
 	int there = link_get(&os->links, b->ifname, NULL, e);
 	int rc = there < 0 ? there : os_forwarding(n, b->gw4.family != 0, b->gw6.family != 0, e);
 
@@ -200,8 +222,8 @@ make_bridge(struct net *n, struct net_os *os, const struct net_bridge *b, struct
 		rc = set_bridge(n, os, b, e);
 	fault_point("net.bridge.up");
 	if (rc == 0 && there == 0)
-		rc = net_bridge_pots(n, b->name, &pots, NULL, e);
-	return rc < 0 ? err_wrap(e, "bridge '%s'", b->name) : pots > 0;
+		rc = see_pots(n, os, e);
+	return rc < 0 ? err_wrap(e, "bridge '%s'", b->name) : rc;
 }
 
 static int
@@ -216,11 +238,25 @@ look(struct net *n, struct net_os *os, const struct net_bridge *v, size_t nv, st
 	return pf_has(&os->pf, RULES_NAT, n->node, e);
 }
 
+/* pf on and the rules loaded. 1: they were gone, and pots missed them. */
+static int
+ensure_nat(struct net *n, struct net_os *os, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int loaded, rc = os_pf_on(n, os, e), there;
+
+	if (rc < 0 || (there = rc = pf_has(&os->pf, RULES_NAT, n->node, e)) < 0)
+		return rc;
+	loaded = os_nat_load(n, os, false, e);
+	if (loaded > 0 && os_hooks_check(false, &why) < 0)
+		event_warn(&n->events, "%s (%s)", why.msg, why.hint);
+	return loaded <= 0 || there ? (loaded < 0 ? loaded : 0) : see_pots(n, os, e);
+}
+
 int
 os_ensure(struct net *n, struct net_os *os, const struct net_bridge *v, size_t nv, struct err *e)
 {
 	AUTO(fd) int lock = -1;
-	struct err why = ERR_INIT;
 	bool missed = false;
 	int rc = look(n, os, v, nv, e);
 
@@ -236,12 +272,8 @@ os_ensure(struct net *n, struct net_os *os, const struct net_bridge *v, size_t n
 		}
 	}
 	if (rc >= 0)
-		rc = os_pf_on(n, os, e);
-	if (rc >= 0)
-		rc = os_nat_load(n, os, false, e);
-	if (rc > 0 && os_hooks_check(false, &why) < 0)
-		event_warn(&n->events, "%s (%s)", why.msg, why.hint);
-	return rc < 0 ? rc : missed;
+		rc = ensure_nat(n, os, e);
+	return rc < 0 ? rc : missed || rc > 0;
 }
 
 int
