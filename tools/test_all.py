@@ -2,7 +2,7 @@
 """Builds with sanitizers and runs every test: unit tests and fuzz corpora,
 the conformance suite of each storage, unpacking, and the black-box tests.
 --strict (what .ci/run asks for) adds: gcc and clang with -Werror, the build
-without openat2, format, layers, documentation and FreeBSD checks.
+without newer system calls, format, layers, documentation and FreeBSD checks.
 
 Works as root in a mount namespace of its own and looks before and after at
 what a test could leave on the host. The last line is
@@ -193,9 +193,9 @@ def strict_checks(counts):
     if build(counts, "build/ci-gcc", release + ["-Dstatic_programs=true"], {"CC": "gcc"}):
         check(counts, "documentation", [sys.executable, "tools/check_docs.py", "build/ci-gcc/src/cli/pot"])
     build(counts, "build/ci-clang", release, {"CC": "clang"})
-    say("without openat2")
-    if build(counts, "build/ci-walker", DEBUG + ["--werror", "-Dopenat2=false"]):
-        meson_tests(counts, "build/ci-walker", "--no-suite", "conformance")
+    say("without openat2, clone3 and pidfd")
+    if build(counts, "build/ci-old", DEBUG + ["--werror", "-Dopenat2=false", "-Dclone3=false", "-Dpidfd=false"]):
+        meson_tests(counts, "build/ci-old", "--no-suite", "conformance")
 
 
 def report(counts, seconds):

@@ -19,6 +19,7 @@
 #include "base/text.h"
 
 #define TAIL_MAX 4096u /* of stderr, kept for the message */
+#define LOOK_MS 10     /* between two looks for an end that nothing tells of */
 #define WORDS_MAX 480u /* of it, what the message has room for */
 
 #define PATHS "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"
@@ -259,6 +260,7 @@ struct run {
 	const struct proc_spec *spec;
 	pid_t pid;
 	int exit_fd, out, err; /* -1: not (or no longer) open */
+	bool blind;            /* nothing tells of the end */
 	struct buf tail;
 	int64_t end;
 };
@@ -311,14 +313,26 @@ stop_reason(const struct run *r, const struct timespec **left, struct timespec *
 	*left = NULL;
 	if (r->spec->cancel != NULL && *r->spec->cancel)
 		return E_INTR;
-	if (r->spec->timeout_ms < 0)
+	if (r->spec->timeout_ms < 0 && r->exit_fd >= 0)
 		return 0;
-	ms = r->end - text_monotonic_ms();
+	ms = r->spec->timeout_ms < 0 ? LOOK_MS : r->end - text_monotonic_ms();
 	if (ms <= 0)
 		return E_TIMEOUT;
+	if (r->exit_fd < 0 && ms > LOOK_MS)
+		ms = LOOK_MS;
 	*space = (struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
 	*left = space;
 	return 0;
+}
+
+/* Where no fd tells of the child's end, a look does; it stays to be reaped. */
+static bool
+has_ended(const struct run *r)
+{
+	siginfo_t info = { 0 };
+
+	return r->exit_fd < 0 && waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid == r->pid;
 }
 
 /*
@@ -335,7 +349,7 @@ attend(struct run *r)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while ((why = stop_reason(r, &left, &space)) == 0) {
+	while ((why = stop_reason(r, &left, &space)) == 0 && !has_ended(r)) {
 		struct pollfd p[] = { { r->exit_fd, POLLIN, 0 }, { r->out, POLLIN, 0 },
 			{ r->err, POLLIN, 0 } };
 
@@ -435,18 +449,20 @@ start_captured(struct run *r, struct err *e)
 	if (rc < 0)
 		return rc;
 	r->exit_fd = spawn_exit_fd(r->pid);
+	r->blind = r->exit_fd < 0 && errno == ENOSYS;
 	return 0;
 }
 
 int
 proc_run(const struct proc_spec *spec, int *status, struct err *e)
 {
-	struct run r = { spec, 0, -1, -1, -1, BUF_INIT(TAIL_MAX), text_monotonic_ms() + spec->timeout_ms };
+	struct run r = { spec, 0, -1, -1, -1, false, BUF_INIT(TAIL_MAX),
+		text_monotonic_ms() + spec->timeout_ms };
 	int rc, why;
 
 	rc = start_captured(&r, e);
 	if (rc == 0) {
-		why = r.exit_fd < 0 ? E_SYS : attend(&r);
+		why = r.exit_fd < 0 && !r.blind ? E_SYS : attend(&r);
 		rc = finish(&r, why, status, e);
 	}
 	fd_close(r.exit_fd);

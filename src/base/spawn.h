@@ -40,6 +40,6 @@ int spawn_close_others(const struct spawn *);
 pid_t spawn_in_namespaces(const struct spawn *);
 int spawn_die_with_parent(void);  /* in the child */
 void spawn_default_signals(void); /* in the child: no signal is handled or ignored */
-int spawn_exit_fd(pid_t);         /* becomes readable when the child has ended */
+int spawn_exit_fd(pid_t); /* becomes readable when the child has ended; -1 with errno, ENOSYS: none tells */
 
 #endif

@@ -12,8 +12,12 @@
 #include <sys/syscall.h>
 
 #include "base/await.h"
+#include "base/linux/pidfd.h"
 #include "base/proc.h"
 #include "base/spawn.h"
+#include "base/text.h"
+
+#define LOOK_MS 16 /* the longest that an end is not seen without pidfds */
 
 /* State letter and start time of a process (proc(5), fields 3 and 22 of stat); -1 with errno. */
 static int
@@ -96,7 +100,7 @@ open_process(const struct proc_id *id)
 		errno = ESRCH;
 		return -1;
 	}
-	fd = (int)syscall(SYS_pidfd_open, id->pid, 0);
+	fd = pidfd_of(id->pid);
 	if (fd < 0 && errno == EINVAL) /* the number now belongs to a thread */
 		errno = ESRCH;
 	if (fd < 0)
@@ -113,6 +117,23 @@ open_process(const struct proc_id *id)
 	return take_fd(fd);
 }
 
+/* Without pidfds nobody tells: looks, at first often. As await_fds. */
+static int
+look_for_end(const struct proc_id *id, int ms, const volatile bool *cancel, struct err *e)
+{
+	int64_t end = text_monotonic_ms() + ms;
+	int step = 1, rc = 0;
+
+	while (rc == 0 && proc_id_alive(id)) {
+		if (ms >= 0 && text_monotonic_ms() >= end)
+			return 0;
+		rc = await_fds(NULL, 0, step, cancel, e);
+		if (step < LOOK_MS)
+			step *= 2;
+	}
+	return rc < 0 ? rc : 1;
+}
+
 static int
 wait_gone(const struct proc_id *id, int ms, const volatile bool *cancel, struct err *e)
 {
@@ -120,9 +141,9 @@ wait_gone(const struct proc_id *id, int ms, const volatile bool *cancel, struct 
 	struct pollfd p = { fd, POLLIN, 0 };
 	int rc;
 
-	if (fd < 0)
+	if (fd < 0 && errno != ENOSYS)
 		return errno == ESRCH ? 0 : err_sys(e, "process %d", (int)id->pid);
-	rc = await_fds(&p, 1, ms, cancel, e);
+	rc = fd < 0 ? look_for_end(id, ms, cancel, e) : await_fds(&p, 1, ms, cancel, e);
 	if (rc == 0)
 		return err_set(e, E_TIMEOUT, "process %d: still there after %d ms", (int)id->pid, ms);
 	return rc < 0 ? err_wrap(e, "process %d", (int)id->pid) : 0;
@@ -149,6 +170,8 @@ proc_id_fd(const struct proc_id *id, struct err *e)
 		return fd;
 	if (errno == ESRCH)
 		return err_set(e, E_NOENT, "process %d: gone", (int)id->pid);
+	if (errno == ENOSYS)
+		return err_set(e, E_NOTSUP, "this kernel has no pidfds to watch a process by");
 	return err_sys(e, "process %d: watch", (int)id->pid);
 }
 
@@ -166,6 +189,12 @@ proc_id_kill(const struct proc_id *id, int sig, struct err *e)
 	fd = open_process(id);
 	if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0)
 		return 0;
+	/* Without pidfds the number may change hands between the look and the signal. */
+	if (fd < 0 && errno == ENOSYS) {
+		errno = ESRCH;
+		if (proc_id_alive(id) && kill(id->pid, sig) == 0)
+			return 0;
+	}
 	if (errno == ESRCH)
 		return err_set(e, E_NOENT, "process %d: gone", (int)id->pid);
 	return err_sys(e, "process %d: signal %d", (int)id->pid, sig);

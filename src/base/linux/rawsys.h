@@ -8,6 +8,7 @@
 #define BASE_LINUX_RAWSYS_H
 
 #include <asm/unistd.h>
+#include <errno.h>
 #include <linux/sched.h>
 
 #if defined(__x86_64__)
@@ -66,53 +67,76 @@ raw_exit(int status)
 }
 
 /*
- * clone3(2) whose child runs fn(arg) on the stack in args and exits with its
- * value.  Gives the pid to the caller or -errno.
+ * One of the calls that make a process, with its arguments: the child runs
+ * fn(arg) on the stack that they name and exits with its value.  Gives the pid to
+ * the caller or -errno.
  */
 static inline long
-raw_clone3(struct clone_args *args, int (*fn)(void *), void *arg)
+raw_child(long nr, long a, long b, long c, long d, long e, int (*fn)(void *), void *arg)
 {
 #if defined(__x86_64__)
-	register int (*r8)(void *) __asm__("r8") = fn;
-	register void *r9 __asm__("r9") = arg;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register int (*r9)(void *) __asm__("r9") = fn;
+	register void *r12 __asm__("r12") = arg;
 	long ret;
 
 	__asm__ volatile("syscall\n\t"
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
 			 "xor %%ebp, %%ebp\n\t"
-			 "mov %%r9, %%rdi\n\t"
-			 "call *%%r8\n\t"
+			 "mov %%r12, %%rdi\n\t"
+			 "call *%%r9\n\t"
 			 "mov %%eax, %%edi\n\t"
 			 "mov %[nr_exit], %%eax\n\t"
 			 "syscall\n\t"
 			 "hlt\n"
 			 "1:"
 			 : "=a"(ret)
-			 : "a"((long)__NR_clone3), "D"(args), "S"(sizeof(*args)), "r"(r8),
-			 "r"(r9), [nr_exit] "i"(__NR_exit_group)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9),
+			 "r"(r12), [nr_exit] "i"(__NR_exit_group)
 			 : "rcx", "r11", "memory", "cc");
 	return ret;
 #elif defined(__aarch64__)
-	register long x8 __asm__("x8") = __NR_clone3;
-	register long x0 __asm__("x0") = (long)args;
-	register long x1 __asm__("x1") = sizeof(*args);
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
 	register int (*x9)(void *) __asm__("x9") = fn;
 	register void *x10 __asm__("x10") = arg;
 
-	__asm__ volatile("svc 0\n\t"
-			 "cbnz x0, 1f\n\t"
-			 "mov x29, #0\n\t"
-			 "mov x0, x10\n\t"
-			 "blr x9\n\t"
-			 "mov x8, %[nr_exit]\n\t"
-			 "svc 0\n"
-			 "1:"
-			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x9), "r"(x10), [nr_exit] "i"(__NR_exit_group)
-			 : "memory", "cc");
+	__asm__ volatile(
+	    "svc 0\n\t"
+	    "cbnz x0, 1f\n\t"
+	    "mov x29, #0\n\t"
+	    "mov x0, x10\n\t"
+	    "blr x9\n\t"
+	    "mov x8, %[nr_exit]\n\t"
+	    "svc 0\n"
+	    "1:"
+	    : "+r"(x0)
+	    : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x9), "r"(x10), [nr_exit] "i"(__NR_exit_group)
+	    : "memory", "cc");
 	return x0;
 #endif
+}
+
+/* clone.c: the same by clone(2), for a kernel or a filter around us that has no clone3(2); ENOSYS for a group to
+   be made in, and for a pid that was chosen. */
+long raw_clone2(const struct clone_args *, int (*fn)(void *), void *arg);
+
+/* clone3(2) whose child runs fn(arg) on the stack in args and exits with its value. */
+static inline long
+raw_clone3(const struct clone_args *args, int (*fn)(void *), void *arg)
+{
+	long r = -ENOSYS;
+
+#ifndef POT_NO_CLONE3
+	r = raw_child(__NR_clone3, (long)args, sizeof(*args), 0, 0, 0, fn, arg);
+#endif
+	return r == -ENOSYS ? raw_clone2(args, fn, arg) : r;
 }
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/linux/pidfd.h"
 #include "base/linux/rawsys.h"
 #include "base/proc.h"
 #include "base/spawn.h"
@@ -38,7 +39,7 @@ spawn_default_signals(void)
 int
 spawn_exit_fd(pid_t pid)
 {
-	return (int)syscall(SYS_pidfd_open, pid, 0);
+	return pidfd_of(pid);
 }
 
 IN_CHILD static void

@@ -2,7 +2,6 @@
 #include "base/watch.h"
 
 #include <sys/inotify.h>
-#include <sys/syscall.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,8 @@
 
 #include "base/auto.h"
 #include "base/await.h"
+
+#define LOOK_MS 50
 
 struct watch {
 	int fd;
@@ -53,22 +54,28 @@ watch_wait(struct watch *w, const struct proc_id *id, int timeout_ms, const vola
 	char events[4096];
 	struct pollfd p[2] = { { w->fd, POLLIN, 0 }, { -1, POLLIN, 0 } };
 	AUTO(fd) int pidfd = -1;
+	struct err own = ERR_INIT;
+	bool blind;
 	int rc;
 
 	*ended = false;
 	if (id != NULL) {
-		pidfd = (int)syscall(SYS_pidfd_open, id->pid, 0);
-		if (pidfd < 0 || !proc_id_alive(id)) {
+		pidfd = proc_id_fd(id, &own);
+		if (pidfd < 0 && pidfd != -E_NOTSUP) {
 			*ended = true;
 			return 0;
 		}
 		p[1].fd = pidfd;
 	}
+	/* Where no process tells of its end, we look for it now and then. */
+	blind = id != NULL && pidfd < 0;
+	if (blind && (timeout_ms < 0 || timeout_ms > LOOK_MS))
+		timeout_ms = LOOK_MS;
 	rc = await_fds(p, 2, timeout_ms, cancel, e);
 	if (rc < 0)
 		return rc;
 	while (read(w->fd, events, sizeof(events)) > 0)
 		;
-	*ended = (p[1].revents & POLLIN) != 0;
+	*ended = blind ? !proc_id_alive(id) : (p[1].revents & POLLIN) != 0;
 	return 0;
 }

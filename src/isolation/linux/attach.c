@@ -16,6 +16,7 @@
 #include <linux/mount.h>
 
 #include "base/file.h"
+#include "base/linux/pidfd.h"
 #include "isolation/linux/child.h"
 
 int
@@ -165,8 +166,15 @@ iso_userns_of(const struct iso_ref *ref, int *fd, uint32_t *first, uint32_t *ids
 int
 child_pidfd(const struct proc_id *id, struct err *e)
 {
-	AUTO(fd) int fd = id->pid > 0 ? (int)syscall(SYS_pidfd_open, id->pid, 0) : -1;
+	AUTO(fd) int fd = -1;
+	char dir[32];
 
+	if (id->pid > 0)
+		fd = pidfd_of(id->pid);
+	if (id->pid > 0 && fd < 0 && errno == ENOSYS) {
+		snprintf(dir, sizeof(dir), "/proc/%d", (int)id->pid);
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	/* Compared after the fd holds the process: a pid that was reused shows another start time. */
 	if (fd < 0 || !proc_id_alive(id))
 		return err_set(e, E_STATE, "the pot has ended");

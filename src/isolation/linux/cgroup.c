@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -177,6 +178,17 @@ cg_enter_fini(struct cg_enter *cg)
 	*cg = (struct cg_enter)CG_ENTER_INIT;
 }
 
+/* Without clone3 nobody is made in a group. */
+static bool
+can_be_made_in(void)
+{
+#ifdef POT_NO_CLONE3
+	return false;
+#else
+	return syscall(SYS_clone3, NULL, 0) >= 0 || errno != ENOSYS;
+#endif
+}
+
 static int
 enter(const struct cg_trees *t, const char *cgroup, struct cg_enter *cg, struct err *e)
 {
@@ -191,11 +203,11 @@ enter(const struct cg_trees *t, const char *cgroup, struct cg_enter *cg, struct 
 			continue;
 		if (dir < 0)
 			return dir;
-		if (v->part.id == CG_V2) {
+		if (v->part.id == CG_V2 && can_be_made_in()) {
 			cg->dir = take_fd(dir);
 			continue;
 		}
-		fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+		fd = openat(dir, v->part.id == CG_V2 ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			return err_sys(e, "cannot open the task list of control group \"%s\"", v->leaf);
 		cg->tasks[cg->ntasks++] = take_fd(fd);

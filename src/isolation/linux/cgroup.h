@@ -78,7 +78,8 @@ int cg_used(
     const struct cg_trees *, const char *cgroup, uint64_t *memory, uint64_t *pids, struct err *) MUST_CHECK;
 int cg_oom_kills(const struct cg_trees *, const char *cgroup, uint64_t *kills, struct err *) MUST_CHECK;
 
-/* For a process that is to be made in the groups: directory of the v2 one, open task lists of the v1 ones. */
+/* For a process that is to be made in the groups: directory of the v2 one, open task lists of the v1 ones (and of
+   the v2 one where the kernel makes none in it). */
 struct cg_enter {
 	int dir; /* or -1 */
 	int tasks[CG_COUNT];

@@ -180,8 +180,11 @@ int child_run(int (*fn)(void *), void *arg, char *stack, int cgroup, int exit_si
 char *child_stack_new(unsigned n); /* n stacks; NULL without memory */
 void child_stack_free(char *, unsigned n);
 
-/* A pidfd of exactly this process, or E_STATE: the pot has ended. */
+/* A fd for child_join of exactly this process, or E_STATE: the pot has ended. A pidfd, or on a kernel
+   without them its directory in /proc, which goes with it too. */
 int child_pidfd(const struct proc_id *, struct err *);
+/* In a child: enters the process's namespaces of these kinds (CLONE_NEW...); -errno. */
+long child_join(int pidfd, unsigned long kinds);
 
 /* An error for what a child reported. */
 int child_error(struct err *, int sys, uint32_t step, const char *what);

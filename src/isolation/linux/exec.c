@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,17 +70,15 @@ pty_open(const struct iso_ref *ref, const struct iso_exec_spec *s, uint32_t firs
 
 /* PID 1 died while we joined: the pid namespace takes no more processes, or killed ours. */
 static bool
-is_dying(const struct exec_ctx *x, int pidfd)
+is_dying(const struct exec_ctx *x, const struct proc_id *init)
 {
-	struct pollfd p = { pidfd, POLLIN, 0 };
-
 	return x->fail.sys == ESRCH || (x->fail.sys == ENOMEM && x->fail.step == STEP_CLONE_INIT) ||
-	    (x->fail.sys != 0 && x->fail.step != SHIM_STEP_EXEC && poll(&p, 1, 0) > 0) ||
+	    (x->fail.sys != 0 && x->fail.step != SHIM_STEP_EXEC && !proc_id_alive(init)) ||
 	    (x->fail.sys == ENODEV && x->fail.step == STEP_CLONE_INIT);
 }
 
 static int
-exec_result(struct exec_ctx *x, int pidfd, struct err *e)
+exec_result(struct exec_ctx *x, const struct proc_id *init, struct err *e)
 {
 	if (x->fail.sys == 0 && x->pid > 0)
 		return 0;
@@ -89,13 +86,13 @@ exec_result(struct exec_ctx *x, int pidfd, struct err *e)
 	if (x->pid > 0)
 		while (waitpid(x->pid, NULL, 0) < 0 && errno == EINTR)
 			;
-	if (x->fail.sys == 0 || is_dying(x, pidfd))
+	if (x->fail.sys == 0 || is_dying(x, init))
 		return err_set(e, E_STATE, "the pot has ended");
 	return child_error(e, x->fail.sys, x->fail.step, x->fail.what);
 }
 
 static int
-exec_go(struct exec_ctx *x, int pidfd, struct err *e)
+exec_go(struct exec_ctx *x, const struct proc_id *init, struct err *e)
 {
 	/* A property of the memory, hence ours too for this moment; a change of identity clears it. */
 	int dumpable = prctl(PR_GET_DUMPABLE), r;
@@ -109,7 +106,7 @@ exec_go(struct exec_ctx *x, int pidfd, struct err *e)
 	if (dumpable == 1)
 		prctl(PR_SET_DUMPABLE, 1);
 	child_stack_free(stacks, 2);
-	return r < 0 ? child_error(e, -r, STEP_CLONE_INIT, "") : exec_result(x, pidfd, e);
+	return r < 0 ? child_error(e, -r, STEP_CLONE_INIT, "") : exec_result(x, init, e);
 }
 
 static int
@@ -165,7 +162,7 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 		if (!s->tty)
 			give_pipe(s->fds[i], walls.first + s->user.uid);
 	}
-	r = exec_go(&x, pidfd, e);
+	r = exec_go(&x, &ref->init, e);
 	if (r < 0)
 		return r;
 	*pid = x.pid;

@@ -16,6 +16,7 @@
 #include <linux/seccomp.h>
 
 #include "base/file.h"
+#include "base/linux/pidfd.h"
 #include "isolation/linux/cgroup.h"
 #include "isolation/linux/child.h"
 
@@ -92,7 +93,7 @@ probe_clone3(struct buf *why)
 static int
 probe_pidfd(struct buf *why)
 {
-	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int fd = pidfd_of(getpid());
 
 	if (fd < 0)
 		return missing(why, errno);
@@ -296,8 +297,10 @@ const struct iso_feature iso_features[] = {
 	    "run pot outside of containers, or pots with --userns off", false, probe_visible },
 	{ "seccomp filters", "the system call filter", KERNEL, true, probe_seccomp },
 	{ "net namespace", "network type none", KERNEL, false, probe_net },
-	{ "clone3", "starting", "Linux 5.7 or later", true, probe_clone3 },
-	{ "pidfd", "signals that never hit a stranger", "Linux 5.3 or later", true, probe_pidfd },
+	{ "clone3", "processes made in their group (they enter it without)", "Linux 5.7 or later", false,
+	    probe_clone3 },
+	{ "pidfd", "ends that are told (looked for again and again without), the Nomad driver",
+	    "Linux 5.3 or later", false, probe_pidfd },
 	{ "fsopen", "mounts made by fd", "Linux 5.2 or later", true, probe_fsopen },
 	{ "mount_setattr", "read-only mounts, the protected shim", "Linux 5.12 or later", true,
 	    probe_setattr },

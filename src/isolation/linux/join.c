@@ -117,6 +117,47 @@ middle_limits(const struct rlimits *l)
 	return 0;
 }
 
+/* One by one. The user namespace is the last: up to there we have the host's rights in all of them. */
+static long
+join_each(int dir, unsigned long kinds)
+{
+	static const struct {
+		unsigned long kind;
+		const char *file;
+	} spaces[] = {
+		{ CLONE_NEWCGROUP, "ns/cgroup" },
+		{ CLONE_NEWIPC, "ns/ipc" },
+		{ CLONE_NEWUTS, "ns/uts" },
+		{ CLONE_NEWNET, "ns/net" },
+		{ CLONE_NEWPID, "ns/pid" },
+		{ CLONE_NEWNS, "ns/mnt" },
+		{ CLONE_NEWUSER, "ns/user" },
+	};
+	long r = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(spaces) && r >= 0; i++) {
+		long fd;
+
+		if ((kinds & spaces[i].kind) == 0)
+			continue;
+		r = fd = raw(__NR_openat, dir, spaces[i].file, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			r = raw(__NR_setns, fd, spaces[i].kind);
+			raw(__NR_close, fd);
+		}
+	}
+	/* The directory outlives the process, but is empty then. */
+	return r == -ENOENT ? -ESRCH : r;
+}
+
+long
+child_join(int pidfd, unsigned long kinds)
+{
+	long r = raw(__NR_setns, pidfd, kinds);
+
+	return r == -EINVAL ? join_each(pidfd, kinds) : r;
+}
+
 /* Enters the namespaces and makes the final process. */
 int
 child_exec_middle(void *arg)
@@ -141,7 +182,7 @@ child_exec_middle(void *arg)
 	if (r < 0)
 		return child_failed(&x->fail, STEP_RLIMIT, r, "");
 	/* This process was made in the v2 group: from inside of the pot nobody may enter it. */
-	r = raw(__NR_setns, x->pidfd, EXEC_NS | (x->walls->userns ? CLONE_NEWUSER : 0));
+	r = child_join(x->pidfd, EXEC_NS | (x->walls->userns ? CLONE_NEWUSER : 0));
 	if (r < 0)
 		return child_failed(&x->fail, STEP_JOIN, r, "");
 	r = raw_clone3(&a, exec_final, x);
@@ -152,7 +193,7 @@ int
 child_join_mount(void *arg)
 {
 	struct join_mount *j = arg;
-	long r = raw(__NR_setns, j->pidfd, CLONE_NEWNS | (j->userns ? CLONE_NEWUSER : 0));
+	long r = child_join(j->pidfd, CLONE_NEWNS | (j->userns ? CLONE_NEWUSER : 0));
 
 	if (r < 0)
 		return child_failed(&j->fail, STEP_JOIN, r, "");

@@ -253,11 +253,10 @@ spawn_undo(struct spawn_ctx *c, struct pipes *p)
 	fd_close(take_fd(p->gate[0]));
 	fd_close(take_fd(p->gate[1]));
 	for (int i = 0; i < 2; i++) {
-		AUTO(fd) int fd = pids[i] > 0 ? (int)syscall(SYS_pidfd_open, pids[i], 0) : -1;
-		struct pollfd pfd = { fd, POLLIN, 0 };
+		struct proc_id id;
 
-		if (fd >= 0)
-			(void)!poll(&pfd, 1, END_MS);
+		if (pids[i] > 0 && proc_id_get(pids[i], &id, NULL) == 0)
+			(void)!proc_id_wait(&id, END_MS, NULL);
 	}
 }
 
