@@ -5,7 +5,7 @@
 #ifndef POT_FLAVOUR_H
 #define POT_FLAVOUR_H
 
-#include <pot.h>
+#include <pot/build.h>
 
 struct pot_flavour_parameter {
 	const char *name, *description;
@@ -49,21 +49,15 @@ struct pot_flavours {
 	const char *const *args;  /* "NAME.PARAMETER=VALUE", or NULL */
 	const char *const *dirs;  /* or NULL */
 	bool no_cache;            /* everything is done again */
+	pot_build_fn *fn;         /* is told of each step and of what scripts say; or NULL */
+	void *arg;
 };
-/* What a step came to. */
-struct pot_flavour_step {
-	const char *text; /* "FLAVOUR nginx: nginx.sh" */
-	bool cached;
-	uint64_t size; /* bytes of what it changed, compressed; 0: nothing */
-	int64_t took_ms;
-};
-typedef void pot_flavour_step_fn(void *arg, const struct pot_flavour_step *);
 /*
  * As pot_create, with flavours. Each step is done once a node: what it gave is kept, and a change runs it and
- * what is behind it again. What a script says goes out as events. When one fails there is no pot; with
- * keep it is as the last good step left it.
+ * what is behind it again. When one fails there is no pot; with keep it is as the last good step left it. The
+ * caller must not have threads of its own meanwhile.
  */
-int pot_create_flavoured(struct pot_ctx *, const struct pot_create_args *, const struct pot_flavours *,
-    pot_flavour_step_fn *, void *arg, struct err *);
+int pot_create_flavoured(
+    struct pot_ctx *, const struct pot_create_args *, const struct pot_flavours *, struct err *);
 
 #endif

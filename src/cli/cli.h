@@ -193,6 +193,22 @@ int change_list(struct cli *, const struct args *, const char *value, change_fn 
  */
 int image_verb(struct cli *, const struct args *, struct err *) MUST_CHECK;
 
+/*
+ * With -f, create and clone: pot hands over to pot-image, which has the builder. in is what the other options say.
+ */
+int create_flavoured(
+    struct cli *, const struct args *, const struct pot_create_args *in, struct err *) MUST_CHECK;
+/* create.c: pot_create, or that. */
+int create_pot(struct cli *, const struct args *, const struct pot_create_args *in, struct err *) MUST_CHECK;
+#define FLAVOUR_OPTS                                                                                   \
+	{ "flavour", 'f', "FLAVOUR", OPT_MANY, "apply this flavour: NAME or NAME?PARAMETER=VALUE" },   \
+	    { "flavour-arg", 0, "NAME.PARAMETER=VALUE", OPT_MANY, "set a parameter of a flavour" },    \
+	    { "flavour-dir", 0, "DIR", OPT_DIR | OPT_MANY,                                             \
+		    "look for flavours here before all other places" },                                \
+	{                                                                                              \
+		"no-cache", 0, NULL, 0, "with -f: apply flavours again, also when nothing has changed" \
+	}
+
 /* network.c: the options that create and clone share. */
 struct network_args {
 	char **addrs, **bridges, **publish, **names;

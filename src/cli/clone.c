@@ -25,7 +25,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		rc = limit_args_get(a, &limits, e);
 	in.limits = limits.v;
 	in.nlimits = limits.n;
-	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
+	return rc != 0 ? rc : create_pot(cli, a, &in, e);
 }
 
 static const struct opt opts[] = {
@@ -35,6 +35,7 @@ static const struct opt opts[] = {
 	NETWORK_OPTS,
 	WALLS_OPTS,
 	LIMIT_OPTS,
+	FLAVOUR_OPTS,
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
 };

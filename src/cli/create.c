@@ -1,6 +1,19 @@
 /* pot create: a pot from a base, an image or another pot's snapshot. */
 #include "cli/cli.h"
 
+int
+create_pot(struct cli *cli, const struct args *a, const struct pot_create_args *in, struct err *e)
+{
+	static const char *const others[] = { "flavour-arg", "flavour-dir", "no-cache" };
+
+	if (args_has(a, "flavour"))
+		return create_flavoured(cli, a, in, e);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (args_has(a, others[i]))
+			return args_usage(a, e, "'--%s' needs '-f FLAVOUR'", others[i]);
+	return pot_create(cli->ctx, in, e);
+}
+
 static int
 run(struct cli *cli, const struct args *a, struct err *e)
 {
@@ -48,7 +61,7 @@ run(struct cli *cli, const struct args *a, struct err *e)
 		rc = limit_args_get(a, &limits, e);
 	in.limits = limits.v;
 	in.nlimits = limits.n;
-	return rc != 0 ? rc : pot_create(cli->ctx, &in, e);
+	return rc != 0 ? rc : create_pot(cli, a, &in, e);
 }
 
 static const struct opt opts[] = {
@@ -57,11 +70,13 @@ static const struct opt opts[] = {
 	{ "from-pot", 'P', "POT", OPT_POT, "make it from a snapshot of this pot" },
 	{ "tag", 's', "TAG", 0, "with -P: this snapshot, not the last" },
 	{ "fresh", 'F', NULL, 0, "with -P: take a snapshot now" },
-	{ "type", 't', "single|multi", 0, "recorded for classic tools; every pot is copy-on-write" },
+	{ "type", 't', "single|multi", 0,
+	    "recorded for classic tools; every pot is whole and copy-on-write" },
 	{ "level", 'l', "LEVEL", 0, "level of a multi pot: 0, 1 or 2" },
 	NETWORK_OPTS,
 	WALLS_OPTS,
 	LIMIT_OPTS,
+	FLAVOUR_OPTS,
 	{ "cmd", 'c', "COMMAND", 0, "the command to start, as with set-cmd" },
 	{ "keep", 'k', NULL, 0, "keep the half-made pot when something fails" },
 	OPT_END,
@@ -77,7 +92,10 @@ const struct cmd cmd_create = {
 	    "directory and stop signal, too. When something fails nothing is left, unless -k is given.\n"
 	    "It gets a network of its own behind NAT (the public bridge) unless -N or -B says otherwise.\n"
 	    "Addresses and ports stay the pot's until it is destroyed. With -i BRIDGE|ADDRESS a pot on\n"
-	    "several bridges gets each.",
+	    "several bridges gets each.\n"
+	    "Flavours are applied in the order given; what they did is kept, and only what has changed is "
+	    "done\n"
+	    "again the next time (pot-flavour(5)).",
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT | CMD_NEWPOT,
