@@ -15,27 +15,6 @@
 #define PATH_TEXT_MAX 65536u
 #define LINKS_MAX 40
 
-int
-copy_dest_path(const struct bld_copy *c, struct buf *out, bool *dir, struct err *e)
-{
-	AUTO_FINI(buf) struct buf full = BUF_INIT(PATH_TEXT_MAX), clean = BUF_INIT(PATH_TEXT_MAX);
-	const char *dest = strcmp(c->dest, ".") == 0 || c->dest[0] == '\0' ? "./" : c->dest;
-	int rc;
-
-	if (dest[0] != '/') {
-		buf_str(&full, c->workdir != NULL ? c->workdir : "/");
-		buf_str(&full, "/");
-	}
-	buf_str(&full, dest);
-	if ((rc = buf_check(&full, "destination", e)) < 0 || (rc = scan_clean(full.data, &clean, e)) < 0)
-		return rc;
-	*dir = dest[strlen(dest) - 1] == '/';
-	buf_reset(out);
-	buf_str(out, "/");
-	buf_str(out, clean.data);
-	return buf_check(out, "destination", e);
-}
-
 /* A new directory's owner and mode, whatever the umask. */
 static int
 dress(const struct copier *k, int fd, const char *path, struct err *e)

@@ -282,19 +282,10 @@ judge(const struct walk *w, bool dir, bool *implied)
 	return a == LAZY || b == LAZY || c == LAZY ? LAZY : TAKE;
 }
 
-static void
-cut(struct walk *w, size_t len)
-{
-	w->path.len = len;
-	w->path.data[len] = '\0';
-}
-
 static int
 go(struct walk *w, const char *name, struct err *e)
 {
-	if (w->path.len > 0)
-		buf_add(&w->path, "/", 1);
-	buf_str(&w->path, name);
+	path_down(&w->path, name, strlen(name));
 	return buf_check(&w->path, "path", e);
 }
 
@@ -329,7 +320,7 @@ enter(void *arg, int fd, const char *name, const struct stat *st, struct err *e)
 		return rc;
 	v = judge(w, true, &implied);
 	if (v == SKIP) {
-		cut(w, len);
+		path_cut(&w->path, len);
 		return 1;
 	}
 	node = scan_add(w->s, parent, name, st, e);
@@ -402,7 +393,7 @@ entry(void *arg, int dirfd, const char *name, unsigned char type, struct err *e)
 		rc = 1;
 	else
 		rc = take_entry(w, dirfd, name, &st, e);
-	cut(w, len);
+	path_cut(&w->path, len);
 	return rc;
 }
 
@@ -417,7 +408,7 @@ leave(void *arg, int fd, const char *name, struct err *e)
 	(void)name;
 	if (w->matched > w->n)
 		w->matched = 0;
-	cut(w, l.path);
+	path_cut(&w->path, l.path);
 	scan_sort(w->s, l.node);
 	/* Its parent's list begins with it: nothing came after it. */
 	if (l.lazy && n->child == SCAN_NONE) {

@@ -79,10 +79,6 @@ scan_text(const struct scan *s, size_t at)
  * ".." to out ("" is the root itself). E_NOENT, E_INVAL (loops).
  */
 int scan_resolve(int root, const char *path, struct buf *out, struct err *) MUST_CHECK;
-/* Components without "", "." and with ".." resolved as text. */
-int scan_clean(const char *path, struct buf *out, struct err *) MUST_CHECK;
-/* Of a cleaned path: how much of it has no wildcard, in whole components, without the slash behind them. */
-size_t scan_fixed_length(const char *path);
 /* Sum of an open file or directory's extended attributes; all 0: none. */
 int scan_attrs(int fd, uint8_t out[static SUM_LEN], struct err *) MUST_CHECK;
 /* Sorts the children of a directory by name. */
@@ -105,8 +101,22 @@ int scan_glob(struct scan *, const char *base, const char *pattern, struct strv 
  */
 int scan_tree(
     struct scan *, const char *path, const struct pattern *include, uint32_t *node, struct err *) MUST_CHECK;
+
+/* ---- copy_path.c: pure ------------------------------------------------------------ */
+
+/* A path without slash at either end grows and shrinks by components; "" is the root. */
+void path_cut(struct buf *, size_t len);
+void path_up(struct buf *); /* takes the last one away */
+void path_down(struct buf *, const char *name, size_t len);
+void path_go(struct buf *, const char *name, size_t len); /* "", "." and ".." are understood */
+/* A backslash before a wildcard says that it is none. */
+void path_unescape(char *);
+/* Components without "", "." and with ".." resolved as text. */
+int scan_clean(const char *path, struct buf *out, struct err *) MUST_CHECK;
 /* dir + "/" + name, either of which may be "". */
 int scan_join(const char *dir, const char *name, struct buf *out, struct err *) MUST_CHECK;
+/* Of a cleaned path: how much of it has no wildcard, in whole components, without the slash behind them. */
+size_t scan_fixed_length(const char *path);
 
 DEFINE_AUTO_FINI(scan, struct scan)
 

@@ -17,102 +17,6 @@
 #define LINKS_MAX 40
 #define MATCHES_MAX 1000000u
 
-static void
-cut(struct buf *b, size_t len)
-{
-	if (b->data == NULL)
-		return;
-	b->len = len;
-	b->data[len] = '\0';
-}
-
-/* Takes the last component away. */
-static void
-up(struct buf *path)
-{
-	const char *slash = path->len > 0 ? strrchr(path->data, '/') : NULL;
-
-	cut(path, slash != NULL ? (size_t)(slash - path->data) : 0);
-}
-
-static void
-down(struct buf *path, const char *name, size_t len)
-{
-	if (path->len > 0)
-		buf_add(path, "/", 1);
-	buf_add(path, name, len);
-}
-
-/* One component of a text path: of "", "." and ".." nothing stays. */
-static void
-go(struct buf *path, const char *name, size_t len)
-{
-	if (len == 0 || (len == 1 && name[0] == '.'))
-		return;
-	if (len == 2 && name[0] == '.' && name[1] == '.')
-		up(path);
-	else
-		down(path, name, len);
-}
-
-int
-scan_clean(const char *path, struct buf *out, struct err *e)
-{
-	buf_reset(out);
-	buf_str(out, "");
-	while (*path != '\0') {
-		size_t len = strcspn(path, "/");
-
-		go(out, path, len);
-		path += len + (path[len] == '/');
-	}
-	return buf_check(out, "path", e);
-}
-
-int
-scan_join(const char *dir, const char *name, struct buf *out, struct err *e)
-{
-	buf_reset(out);
-	buf_str(out, dir);
-	if (dir[0] != '\0' && name[0] != '\0')
-		buf_str(out, "/");
-	buf_str(out, name);
-	return buf_check(out, "path", e);
-}
-
-size_t
-scan_fixed_length(const char *path)
-{
-	size_t fixed = 0;
-
-	while (path[fixed] != '\0') {
-		size_t i = fixed + (path[fixed] == '/');
-
-		for (; path[i] != '\0' && path[i] != '/'; i++) {
-			if (path[i] == '\\' && path[i + 1] != '\0')
-				i++;
-			else if (strchr("*?[", path[i]) != NULL)
-				return fixed;
-		}
-		fixed = i;
-	}
-	return fixed;
-}
-
-/* A backslash before a wildcard says that it is none. */
-static void
-unescape(char *path)
-{
-	char *to = path;
-
-	for (; *path != '\0'; path++) {
-		if (*path == '\\' && path[1] != '\0' && strchr("*?[\\", path[1]) != NULL)
-			path++;
-		*to++ = *path;
-	}
-	*to = '\0';
-}
-
 /* ---- resolving ------------------------------------------------------------------ */
 
 struct resolver {
@@ -136,7 +40,7 @@ read_link(struct resolver *r, int dirfd, const char *name, const char *rest, str
 	if (++r->links > LINKS_MAX)
 		return err_sysno(e, ELOOP, "%s", name);
 	if (target[0] == '/')
-		cut(out, 0);
+		path_cut(out, 0);
 	buf_str(&next, target);
 	buf_str(&next, "/");
 	buf_str(&next, rest);
@@ -166,7 +70,7 @@ step(struct resolver *r, const char *name, const char *rest, struct buf *out, st
 	}
 	if (!S_ISDIR(st.st_mode) && rest[strspn(rest, "/")] != '\0')
 		return err_sysno(e, ENOTDIR, "%s", name);
-	down(out, name, strlen(name));
+	path_down(out, name, strlen(name));
 	return 0;
 }
 
@@ -185,7 +89,7 @@ resolve(struct resolver *r, struct buf *out, struct err *e)
 		name[len] = '\0';
 		at += len;
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
-			go(out, name, len);
+			path_go(out, name, len);
 			continue;
 		}
 		if ((rc = step(r, name, r->rest.data + at, out, e)) < 0)
@@ -269,7 +173,7 @@ glob_enter(void *arg, int fd, const char *name, const struct stat *st, struct er
 	(void)st;
 	if (g->depth++ == 0)
 		return 0;
-	down(&g->path, name, strlen(name));
+	path_down(&g->path, name, strlen(name));
 	rc = buf_check(&g->path, "path", e);
 	if (rc == 0 && ignore != NULL && ignore_prunes(ignore, g->path.data))
 		rc = 1;
@@ -281,7 +185,7 @@ glob_enter(void *arg, int fd, const char *name, const struct stat *st, struct er
 	if (rc == 0 && !may_match_below(g))
 		rc = 1;
 	if (rc != 0) {
-		cut(&g->path, len);
+		path_cut(&g->path, len);
 		g->depth--;
 	}
 	return rc;
@@ -296,11 +200,11 @@ glob_entry(void *arg, int dirfd, const char *name, unsigned char type, struct er
 
 	(void)dirfd;
 	(void)type;
-	down(&g->path, name, strlen(name));
+	path_down(&g->path, name, strlen(name));
 	rc = buf_check(&g->path, "path", e);
 	if (rc == 0 && matches(g) && (g->s->ignore == NULL || !ignore_excludes(g->s->ignore, g->path.data)))
 		strv_add(g->out, below(g));
-	cut(&g->path, len);
+	path_cut(&g->path, len);
 	return rc;
 }
 
@@ -312,7 +216,7 @@ glob_leave(void *arg, int fd, const char *name, struct err *e)
 	(void)fd;
 	(void)name;
 	if (--g->depth > 0)
-		up(&g->path);
+		path_up(&g->path);
 	return bld_check(g->s->bld, e);
 }
 
@@ -453,8 +357,8 @@ static int
 add_parents(struct scan *s, const char *source, struct err *e)
 {
 	AUTO_FINI(buf)
-	struct buf pivot = BUF_INIT(PATH_TEXT_MAX),
-		   real = BUF_INIT(PATH_TEXT_MAX), rest = BUF_INIT(PATH_TEXT_MAX);
+	struct buf pivot = BUF_INIT(PATH_TEXT_MAX), real = BUF_INIT(PATH_TEXT_MAX),
+		   rest = BUF_INIT(PATH_TEXT_MAX);
 	AUTO_FINI(pattern) struct pattern include = PATTERN_INIT;
 	struct scan_item item = { .top = true, .parents = true };
 	const char *dot = strstr(source, "/./");
@@ -499,7 +403,7 @@ scan_source(struct scan *s, const char *source, bool parents, struct err *e)
 	fixed = buf_dup(path.data, len);
 	if (fixed == NULL)
 		return err_nomem(e);
-	unescape(fixed);
+	path_unescape(fixed);
 	if (len == path.len)
 		return add_path(s, source, fixed, false, e);
 	return add_glob(s, source, fixed, path.data + len + (path.data[len] == '/'), e);

@@ -48,56 +48,6 @@ struct transfer {
 	char next[URL_MAX]; /* redirected to, or "" */
 };
 
-bool
-bld_is_url(const char *source)
-{
-	return strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0;
-}
-
-static int
-hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c != '\0' ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
-}
-
-void
-bld_url_name(const char *url, char out[static 256])
-{
-	const char *s = strstr(url, "://"), *end;
-	size_t n = 0;
-
-	out[0] = '\0';
-	s = s != NULL ? s + 3 : url;
-	end = s + strcspn(s, "?#");
-	s += strcspn(s, "/?#");
-	while (end > s && end[-1] == '/')
-		end--;
-	for (; s < end; s++) {
-		int hi = -1, lo = -1;
-		char c = *s;
-
-		if (c == '%' && end - s > 2 && (hi = hex_digit(s[1])) >= 0 && (lo = hex_digit(s[2])) >= 0) {
-			c = (char)(hi << 4 | lo);
-			s += 2;
-		}
-		if (c == '/') {
-			n = 0;
-			continue;
-		}
-		if ((unsigned char)c < 0x20 || c == 0x7f || n == 255) {
-			out[0] = '\0';
-			return;
-		}
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	if (strcmp(out, ".") == 0 || strcmp(out, "..") == 0)
-		out[0] = '\0';
-}
-
 /* ---- records ----------------------------------------------------------------------- */
 
 static int
