@@ -442,8 +442,8 @@ copy_directory(struct eng *eng, const char *from, int root_fd, struct err *e)
 	if (strncmp(path, root, n) == 0 && (root[n] == '/' || root[n] == '\0' || n == 1))
 		return err_set(
 		    e, E_INVAL, "%s holds the installation %s and cannot be copied into it", from, root);
-	/* A bind without what is mounted below: no copy of /proc, no other file system. */
-	if ((src = iso_bind(AT_FDCWD, path, true, false, e)) < 0)
+	/* Without what is mounted below: no copy of /proc, no other file system. */
+	if ((src = iso_view(path, e)) < 0)
 		return err_wrap(e, "opening %s", from);
 	event_info(&eng->events, "copying %s", from);
 	return tree_copy(src, ".", root_fd, ".", TREE_COPY_MERGE, e);

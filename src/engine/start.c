@@ -40,7 +40,7 @@ struct start {
 	size_t nuser_mounts;
 	struct strv argv, env, tmpfs;
 	struct passwd_user user;
-	bool direct_init;
+	bool direct_init, stays;
 	struct epot_limits *limits;
 	int join_fd; /* somebody else's network namespace, or -1 */
 	int net[2];  /* what was made ahead of the network: namespace, socket in it; or -1 */
@@ -172,21 +172,10 @@ up_cgroup(struct start *s, struct err *e)
 	return rc < 0 ? rc : iso_limits_apply(cgroup, NULL, &l->iso, e);
 }
 
-static bool
-in_root(int root_fd, const char *path)
-{
-	int fd = inroot_open(root_fd, path, O_PATH, 0, NULL);
-
-	fd_close(fd);
-	return fd >= 0;
-}
-
-/* pot.cmd, else an init system if the root has one. */
+/* pot.cmd, else what starts the root's own system if it has such. */
 static int
 find_command(struct start *s, struct err *e)
 {
-	static const char *const inits[] = { "/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd",
-		"/usr/lib/systemd/systemd", "/bin/init" };
 	const char *cmd = potconf_get(&s->p->conf, PC_CMD, "");
 	int rc = 0;
 
@@ -198,14 +187,13 @@ find_command(struct start *s, struct err *e)
 	rc = text_split(cmd, &s->argv, e);
 	if (rc < 0)
 		return err_wrap(e, "the command of %s", s->p->name);
-	if (s->argv.n == 0 && in_root(s->root_fd, "/sbin/init"))
-		strv_add(&s->argv, "/sbin/init");
+	rc = iso_system_command(s->root_fd, &s->argv, &s->direct_init, &s->stays, e);
+	if (rc < 0)
+		return rc;
 	if (s->argv.n == 0) {
-		err_set(e, E_INVAL, "pot %s has no command and its root no /sbin/init", s->p->name);
+		err_set(e, E_INVAL, "pot %s has no command and its root no system to start", s->p->name);
 		return err_hint(e, "pot set-cmd -p %s -c 'COMMAND'", s->p->name);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(inits); i++)
-		s->direct_init = s->direct_init || strcmp(s->argv.v[0], inits[i]) == 0;
 	return strv_check(&s->argv, "the command", e);
 }
 
@@ -246,10 +234,11 @@ spawn(struct start *s, struct err *e)
 		.net_fd = s->net[0] >= 0 ? &s->net[0] : NULL,
 		.net_join = s->join_fd >= 0 ? &s->join_fd : NULL,
 		.direct_init = s->direct_init,
-		.persistent = potconf_attr_bool(&p->conf, "persistent"),
+		.persistent = s->stays || potconf_attr_bool(&p->conf, "persistent"),
 		.cgroup = p->state.rec.cgroup,
 		.rlimits = rlimits,
 		.nrlimits = epot_rlimits(&s->limits->set, rlimits),
+		.limits = &s->limits->iso,
 		.walls = s->walls.iso,
 		.io = s->args->fds != NULL ? ISO_IO_FDS
 		    : s->args->attach      ? ISO_IO_ATTACH

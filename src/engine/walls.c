@@ -163,6 +163,23 @@ add_sysctls(struct epot *p, struct epot_walls *w, struct err *e)
 	return rc;
 }
 
+/* Those that are parameters of a jail, with the value each has, default or not. */
+static int
+add_attrs(struct epot *p, struct epot_walls *w, struct err *e)
+{
+	for (size_t i = 0; i < attr_count; i++) {
+		const struct attr *a = &attr_table[i];
+
+		if ((a->flags & (ATTR_FREEBSD | ATTR_LINUX)) != ATTR_FREEBSD)
+			continue;
+		if (w->iso.nattrs == WALLS_ATTRS_MAX)
+			return err_set(e, E_LIMIT, "more than %d attributes of jails", WALLS_ATTRS_MAX);
+		w->attrs[w->iso.nattrs++] = (struct iso_attr){ a->name, epot_attr(p, a) };
+	}
+	w->iso.attrs = w->attrs;
+	return 0;
+}
+
 int
 walls_filter(struct epot *p, struct buf *own, const void **prog, size_t *len, bool *is_own, struct err *e)
 {
@@ -208,6 +225,8 @@ walls_open(struct epot *p, struct epot_walls *w, struct err *e)
 		rc = add_devices(p, w, e);
 	if (rc == 0)
 		rc = add_sysctls(p, w, e);
+	if (rc == 0)
+		rc = add_attrs(p, w, e);
 	if (rc == 0)
 		rc =
 		    walls_filter(p, &w->filter, &w->iso.seccomp, &w->iso.seccomp_len, &w->iso.seccomp_own, e);

@@ -20,12 +20,14 @@ int ids_reclaim(struct eng *, struct err *) MUST_CHECK;
 
 #define WALLS_DEVICES_MAX 32
 
+#define WALLS_ATTRS_MAX 32
 struct epot_walls {
 	struct iso_walls iso; /* borrows from what follows */
 	struct stor_idmap map;
 	struct iso_ahead *ahead; /* NULL: nothing is made ahead */
 	int spent;               /* a mount that is not needed any more, or -1 */
 	struct iso_device devices[WALLS_DEVICES_MAX];
+	struct iso_attr attrs[WALLS_ATTRS_MAX];
 	struct strv device_paths, sysctls;
 	struct buf filter;
 };

@@ -56,6 +56,11 @@ struct iso_device {
 	uint64_t rdev;
 };
 
+/* An attribute that is a parameter of a FreeBSD jail (model/attr.h); Linux has no use for it. */
+struct iso_attr {
+	const char *name, *value;
+};
+
 /*
  * What separates the pot from the host, besides its namespaces. All zero is
  * the strictest: no capability at all, but no user namespace.
@@ -77,6 +82,8 @@ struct iso_walls {
 	const void *seccomp;
 	size_t seccomp_len;
 	bool seccomp_own; /* not the default one: it holds the command only, not what starts it */
+	const struct iso_attr *attrs;
+	size_t nattrs;
 };
 
 /*
@@ -99,6 +106,7 @@ void iso_ahead_free(struct iso_ahead *); /* NULL is fine */
 int iso_idmap(int mount_fd, int userns_fd, bool recursive, struct err *) MUST_CHECK;
 
 /* Everything is borrowed until iso_spawn returns. */
+struct iso_limits;
 struct iso_spec {
 	const char *name; /* of the pot; process titles, cgroup leaf */
 	const char *hostname;
@@ -122,6 +130,7 @@ struct iso_spec {
 	const char *cgroup; /* from iso_cgroup_path and made, or NULL */
 	const struct iso_rlimit *rlimits;
 	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
+	const struct iso_limits *limits; /* what iso_limits_apply was told: some need the jail first. NULL: none */
 	struct iso_walls walls;
 
 	enum iso_io io;
@@ -230,7 +239,18 @@ void iso_meter_close(struct iso_meter *);
 /* A few small files, no process and no lock. E_STATE when the pot has ended. */
 int iso_stats(struct iso_meter *, const struct iso_ref *, struct iso_stats *, struct err *) MUST_CHECK;
 
-/* Detached mounts. A file or a directory of the host; path "": what dirfd is open on. */
+/*
+ * The command by which a root's own system starts up, where it has one (*argv stays empty where not): Linux its init
+ * as the pot's PID 1 (*direct), FreeBSD /etc/rc, which ends and leaves what it started (*stays: as if persistent).
+ */
+int iso_system_command(int root_fd, struct strv *argv, bool *direct, bool *stays, struct err *) MUST_CHECK;
+/* A directory of the host to be read, without what is mounted below it where the system can leave that out. */
+int iso_view(const char *path, struct err *) MUST_CHECK;
+
+/*
+ * Detached mounts. A file or a directory of the host; path "": what dirfd is open on. Where the system has none
+ * (FreeBSD) the fd is the description of one, and iso_spawn and iso_mount_into make it.
+ */
 int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *) MUST_CHECK;
 /* size 0: the kernel's default; owner: the host's id of whose its root directory is. */
 int iso_tmpfs(uint64_t size, mode_t, uint32_t owner, struct err *) MUST_CHECK;

@@ -44,7 +44,7 @@ const struct attr attr_table[] = {
 	ROW("enforce_statfs", ATTR_UINT, "2", ATTR_FREEBSD, NULL, 2, "which mounts are seen inside"),
 	BOOL("mount", ATTR_FREEBSD, "file systems may be mounted inside (allow.mount)"),
 	BOOL("fdescfs", ATTR_FREEBSD, "fdescfs is mounted on /dev/fd"),
-	BOOL("linprocfs", ATTR_FREEBSD, "linprocfs may be mounted inside"),
+	BOOL("linprocfs", ATTR_FREEBSD, "linprocfs is mounted on /compat/linux/proc"),
 	BOOL("nullfs", ATTR_FREEBSD, "nullfs may be mounted inside"),
 	BOOL("procfs", ATTR_FREEBSD, "procfs is mounted on /proc"),
 	BOOL("tmpfs", ATTR_FREEBSD, "tmpfs may be mounted inside"),
@@ -55,6 +55,10 @@ const struct attr attr_table[] = {
 	ROW("sysvmsg", ATTR_STRING, "new", ATTR_FREEBSD, SYSV, 0, "System V message queues"),
 	ROW("children", ATTR_UINT, "0", ATTR_FREEBSD, NULL, 999999, "how many jails may be made inside"),
 	BOOL("mlock", ATTR_FREEBSD, "memory may be locked inside"),
+	ROW("chflags", ATTR_BOOL, "YES", ATTR_FREEBSD, NULL, 0, "file flags may be changed inside"),
+	ROW("socket_af", ATTR_BOOL, "YES", ATTR_FREEBSD, NULL, 0, "sockets of any protocol may be made inside"),
+	BOOL("set_hostname", ATTR_FREEBSD, "the host name may be changed inside"),
+	ROW("securelevel", ATTR_STRING, "-1", ATTR_FREEBSD, "-1|0|1|2|3", 0, "the kernel's securelevel inside"),
 	ROW("devfs_ruleset", ATTR_UINT, "4", ATTR_FREEBSD, NULL, 65535, "rules of the devfs on /dev"),
 };
 /* clang-format on */

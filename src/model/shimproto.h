@@ -41,6 +41,25 @@ enum {
 	INIT_FD_FILTER = 6  /* with INIT_FLAG_FILTER: a pipe with the command's system call filter */
 };
 
+/*
+ * On FreeBSD the shim is an ordinary program of libc, and the pot's first
+ * process is its child, not another program:
+ *
+ *   pot-shim run JID FLAGS RUNID LOGMAX LOGFILES UID GID GROUPS WORKDIR NCLEANUP CLEANUP… COMMAND…
+ *
+ * The environment is the command's, fds 3 to 7 are as above. The child enters
+ * the jail, says so (SHIM_STEP_READY), waits at the gate and becomes the
+ * command; with INIT_FLAG_PERSISTENT it stays in the jail as a reaper and the
+ * command is its child.
+ */
+enum {
+	FREEBSD_FD_JAIL = 8, /* owns the jail (FreeBSD 15), or is closed */
+	FREEBSD_FD_GATE = 9,
+	FREEBSD_FD_STATUS = 10,
+	FREEBSD_FD_STDIN = 11, /* and 12, 13: the command's */
+	FREEBSD_FD_COUNT = 14
+};
+
 /* FLAGS of `init`: letters after a "-". */
 #define INIT_FLAG_PERSISTENT 'p' /* stays after the command's end until SIGTERM */
 #define INIT_FLAG_DIRECT 'd'     /* the command becomes PID 1 itself */
@@ -69,6 +88,8 @@ struct shim_failure {
 #define SHIM_STEP_USER 0xfffffffdu
 #define SHIM_STEP_CAPS 0xfffffffbu
 #define SHIM_STEP_FILTER 0xfffffffau
+#define SHIM_STEP_JAIL 0xfffffff9u  /* FreeBSD: entering the jail */
+#define SHIM_STEP_READY 0xfffffff8u /* FreeBSD: sys 0, in the jail and at the gate; what: "SHIM-PID PID" */
 #define SHIM_STEP_DIRECT 0xfffffffcu /* sys 0, with INIT_FLAG_DIRECT: end of file after this means executed */
 
 /*

@@ -366,6 +366,24 @@ iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 }
 
 int
+iso_view(const char *path, struct err *e)
+{
+	return open_dir(path, e);
+}
+
+int
+iso_system_command(int root_fd, struct strv *argv, bool *direct, bool *stays, struct err *e)
+{
+	AUTO(fd) int fd = argv->n == 0 ? openat(root_fd, "sbin/init", O_PATH | O_CLOEXEC) : -1;
+
+	*stays = false;
+	if (fd >= 0)
+		strv_add(argv, "/sbin/init");
+	*direct = argv->n > 0 && strcmp(argv->v[0], "/sbin/init") == 0;
+	return strv_check(argv, "the command", e);
+}
+
+int
 iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 {
 	return open_dir("/", e);

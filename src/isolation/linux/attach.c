@@ -38,6 +38,12 @@ iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 	return take_fd(fd);
 }
 
+int
+iso_view(const char *path, struct err *e)
+{
+	return iso_bind(AT_FDCWD, path, true, false, e);
+}
+
 /* The kernel explains a refusal in words, one message per read. */
 static int
 tmpfs_error(int fs, struct err *e)

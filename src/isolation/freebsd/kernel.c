@@ -1,0 +1,209 @@
+/*
+ * The operations of a plan, as FreeBSD's kernel does them (struct kern), and
+ * what every start and end of a pot makes of them.
+ */
+#include "isolation/freebsd/jail.h"
+
+#include <sys/types.h>
+#include <sys/cpuset.h>
+#include <sys/ioctl.h>
+#include <sys/rctl.h>
+#include <sys/socket.h>
+#include <sys/sockio.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet6/in6_var.h>
+#include <netinet6/nd6.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+
+static int
+op_record(void *arg, const struct plan_record *r, struct err *e)
+{
+	return record_write(r, e);
+}
+
+static int
+op_forget(void *arg, const char *jail, struct err *e)
+{
+	return record_drop(jail, e);
+}
+
+static int
+op_ruleset_make(void *arg, unsigned ruleset, char *const *devices, struct err *e)
+{
+	return ruleset_make(ruleset, devices, e);
+}
+
+static int
+op_ruleset_drop(void *arg, unsigned ruleset, struct err *e)
+{
+	return ruleset_drop(ruleset, e);
+}
+
+static int
+op_mount(void *arg, int root_fd, const struct plan_mount *m, struct err *e)
+{
+	return mount_make(root_fd, m, e);
+}
+
+static int
+op_unmount_all(void *arg, const char *root, bool covered, struct err *e)
+{
+	return mount_drop_all(root, covered, e);
+}
+
+static int
+op_jail_make(void *arg, const struct params *p, struct err *e)
+{
+	int jid = jail_make(p, e);
+
+	return jid < 0 ? jid : 0;
+}
+
+static int
+op_jail_drop(void *arg, const char *jail, struct err *e)
+{
+	return jail_drop(jail, e);
+}
+
+/* ---- a network of its own begins with lo0: 127.0.0.1/8 and ::1, as rc(8) gives it */
+
+static int
+loopback_inside(void *arg)
+{
+	struct ifaliasreq a4 = { .ifra_name = "lo0" };
+	struct in6_aliasreq a6 = { .ifra_name = "lo0" };
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)&a4.ifra_addr,
+			   *mask = (struct sockaddr_in *)(void *)&a4.ifra_mask;
+	struct ifreq flags = { .ifr_name = "lo0" };
+	int s4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    s6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), sys = 0;
+
+	if (s4 >= 0) {
+		*in = (struct sockaddr_in){ .sin_len = sizeof(*in),
+			.sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		*mask = (struct sockaddr_in){
+			.sin_len = sizeof(*mask), .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xff000000u)
+		};
+		if (ioctl(s4, SIOCGIFFLAGS, &flags) != 0)
+			sys = errno;
+		flags.ifr_flags = (short)(flags.ifr_flags | IFF_UP);
+		if (sys == 0 && (ioctl(s4, SIOCSIFFLAGS, &flags) != 0 || ioctl(s4, SIOCAIFADDR, &a4) != 0))
+			sys = errno;
+		close(s4);
+	}
+	if (s6 >= 0) {
+		a6.ifra_addr = (struct sockaddr_in6){ .sin6_len = sizeof(a6.ifra_addr),
+			.sin6_family = AF_INET6,
+			.sin6_addr = in6addr_loopback };
+		a6.ifra_prefixmask = a6.ifra_addr;
+		memset(&a6.ifra_prefixmask.sin6_addr, 0xff, 16);
+		a6.ifra_flags = IN6_IFF_NODAD;
+		a6.ifra_lifetime.ia6t_vltime = a6.ifra_lifetime.ia6t_pltime = ND6_INFINITE_LIFETIME;
+		/* The kernel may have given it already, with the interface. */
+		if (sys == 0 && ioctl(s6, SIOCAIFADDR_IN6, &a6) != 0 && errno != EEXIST)
+			sys = errno;
+		close(s6);
+	}
+	return s4 < 0 && s6 < 0 ? EPROTONOSUPPORT : sys;
+}
+
+static int
+op_loopback(void *arg, const char *jail, struct err *e)
+{
+	int jid = jail_find(jail, e), sys, rc;
+
+	if (jid < 0)
+		return jid;
+	rc = jail_inside(jid, loopback_inside, NULL, &sys, e);
+	if (rc == 0 && sys != 0)
+		rc = err_sysno(e, sys, "cannot set up lo0 of jail %s", jail);
+	return rc;
+}
+
+/* ---- CPUs: "0-1,4" */
+
+static int
+cpus_parse(const char *list, cpuset_t *set, struct err *e)
+{
+	CPU_ZERO(set);
+	for (const char *p = list; *p != '\0';) {
+		char *end;
+		unsigned long from = strtoul(p, &end, 10), to = from;
+
+		if (end != p && *end == '-') {
+			p = end + 1;
+			to = strtoul(p, &end, 10);
+		}
+		if (end == p || to < from || to >= CPU_SETSIZE || (*end != ',' && *end != '\0'))
+			return err_set(e, E_INVAL, "\"%s\" is not a list of CPUs", list);
+		for (; from <= to; from++)
+			CPU_SET((int)from, set);
+		p = end + (*end == ',');
+	}
+	return 0;
+}
+
+static int
+op_cpus(void *arg, const char *jail, const char *list, struct err *e)
+{
+	int jid = jail_find(jail, e), rc;
+	cpuset_t set;
+
+	if (jid < 0)
+		return jid;
+	rc = cpus_parse(list, &set, e);
+	if (rc == 0 && cpuset_setaffinity(CPU_LEVEL_ROOT, CPU_WHICH_JAIL, jid, sizeof(set), &set) != 0)
+		rc = err_sys(e, "cannot give jail %s the CPUs %s", jail, list);
+	return rc;
+}
+
+/* ---- rules of rctl */
+
+static int
+op_rule_drop(void *arg, const char *filter, struct err *e)
+{
+	if (rctl_remove_rule(filter, strlen(filter) + 1, NULL, 0) == 0)
+		return 0;
+	/* None, or accounting is off and there can be none. */
+	if (errno == ESRCH || errno == ENOENT || errno == ENOSYS)
+		return 0;
+	return err_sys(e, "cannot remove the limits %s", filter);
+}
+
+static int
+op_rule_add(void *arg, const char *rule, struct err *e)
+{
+	int rc;
+
+	if (!racct_is_on())
+		return racct_off("this limit", e);
+	/* The kernel takes the same one twice. */
+	rc = op_rule_drop(arg, rule, e);
+	if (rc < 0)
+		return rc;
+	return rctl_add_rule(rule, strlen(rule) + 1, NULL, 0) == 0 ? 0 : err_sys(e, "cannot limit %s", rule);
+}
+
+const struct kern kern_freebsd = {
+	.record = op_record,
+	.forget = op_forget,
+	.ruleset_make = op_ruleset_make,
+	.ruleset_drop = op_ruleset_drop,
+	.mount = op_mount,
+	.unmount_all = op_unmount_all,
+	.jail_make = op_jail_make,
+	.jail_drop = op_jail_drop,
+	.loopback = op_loopback,
+	.cpus = op_cpus,
+	.rule_add = op_rule_add,
+	.rule_drop = op_rule_drop,
+};

@@ -1,0 +1,390 @@
+/*
+ * Mounts. FreeBSD has none that are in no namespace, so what iso_bind and
+ * iso_tmpfs give is a wish: a description in memory without a name, which
+ * whoever has the fd can read, made true below a pot's root. A mount point is
+ * reached by a process of its own, whose directory it is or whose root the
+ * pot's is: no path that the pot could bend is walked from the host's root.
+ */
+#include "isolation/freebsd/jail.h"
+
+#include <sys/param.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/inroot.h"
+
+#define WISH_MAGIC 0x50574953u
+#define ERRMSG_SIZE 200
+#define OPTIONS_MAX 20
+
+/* What is in the memory: no pointers. */
+struct wish {
+	uint32_t magic;
+	bool tmpfs, dir, ro, noexec;
+	unsigned mode, owner;
+	uint64_t size;
+	uint64_t dev, ino; /* of the source */
+	char path[1024];
+};
+
+int
+fd_path(int fd, char *out, size_t size, struct err *e)
+{
+	struct kinfo_file kf = { .kf_structsize = sizeof(kf) };
+
+	if (fcntl(fd, F_KINFO, &kf) != 0)
+		return err_sys(e, "cannot find the path of an open file");
+	if (kf.kf_path[0] != '/')
+		return err_set(e, E_STATE, "an open file has no path: it was removed, or moved just now");
+	if ((size_t)snprintf(out, size, "%s", kf.kf_path) >= size)
+		return err_set(e, E_LIMIT, "%.64s…: the path is too long", kf.kf_path);
+	return 0;
+}
+
+static int
+wish_put(const struct wish *w, struct err *e)
+{
+	AUTO(fd) int fd = shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, sizeof(*w)) != 0 || pwrite(fd, w, sizeof(*w), 0) != (ssize_t)sizeof(*w))
+		return err_sys(e, "cannot describe a mount");
+	return take_fd(fd);
+}
+
+static int
+wish_read(int fd, struct wish *w, struct err *e)
+{
+	if (pread(fd, w, sizeof(*w), 0) != (ssize_t)sizeof(*w) || w->magic != WISH_MAGIC)
+		return err_set(e, E_INVAL, "not a description of a mount");
+	w->path[sizeof(w->path) - 1] = '\0';
+	return 0;
+}
+
+int
+iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
+{
+	AUTO(fd) int opened = *path != '\0' ? openat(dirfd, path, O_PATH | O_CLOEXEC) : -1;
+	int fd = *path == '\0' ? dirfd : opened, rc;
+	struct wish w = { .magic = WISH_MAGIC, .ro = ro };
+	struct stat st;
+
+	(void)recursive; /* nullfs shows what one file system has */
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "cannot open \"%s\" to mount it", path);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return err_set(e, E_INVAL, "\"%s\": only directories and files can be mounted", path);
+	rc = fd_path(fd, w.path, sizeof(w.path), e);
+	if (rc < 0)
+		return rc;
+	w.dir = S_ISDIR(st.st_mode);
+	w.dev = st.st_dev;
+	w.ino = st.st_ino;
+	return wish_put(&w, e);
+}
+
+int
+iso_view(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : err_sys(e, "cannot open \"%s\"", path);
+}
+
+int
+iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
+{
+	return wish_put(
+	    &(struct wish){
+		.magic = WISH_MAGIC, .tmpfs = true, .dir = true, .size = size, .mode = mode, .owner = owner },
+	    e);
+}
+
+int
+iso_restrict(int mount_fd, bool ro, bool noexec, struct err *e)
+{
+	struct wish w;
+	int rc = wish_read(mount_fd, &w, e);
+
+	if (rc < 0)
+		return rc;
+	w.ro = w.ro || ro;
+	w.noexec = w.noexec || noexec;
+	if (pwrite(mount_fd, &w, sizeof(w), 0) != (ssize_t)sizeof(w))
+		return err_sys(e, "cannot describe a mount");
+	return 0;
+}
+
+int
+mount_wish_get(int fd, struct mount_wish *out, struct err *e)
+{
+	AUTO(fd) int from = -1;
+	struct stat st;
+	struct wish w;
+	int rc = wish_read(fd, &w, e);
+
+	if (rc < 0)
+		return rc;
+	memcpy(out->path, w.path, sizeof(out->path));
+	out->mount = (struct plan_mount){ .fstype = w.tmpfs ? "tmpfs" : "nullfs",
+		.dir = w.dir,
+		.from_fd = -1,
+		.ro = w.ro,
+		.noexec = w.noexec,
+		.nosuid = w.tmpfs,
+		.size = w.size,
+		.mode = w.mode };
+	if (w.tmpfs)
+		return 0;
+	/* Still the same? */
+	from = open(w.path, O_PATH | O_CLOEXEC);
+	if (from < 0 || fstat(from, &st) != 0)
+		return err_sys(e, "cannot open \"%s\" to mount it", w.path);
+	if (st.st_dev != w.dev || st.st_ino != w.ino)
+		return err_set(e, E_STATE, "\"%s\" is no longer what was to be mounted", w.path);
+	out->mount.from = out->path;
+	out->mount.from_fd = take_fd(from);
+	return 0;
+}
+
+/* ---- making one */
+
+struct options {
+	struct iovec iov[OPTIONS_MAX];
+	size_t n;
+	char size[24], mode[12], ruleset[12];
+	char errmsg[ERRMSG_SIZE];
+};
+
+static void
+option(struct options *o, const char *name, const void *value, size_t len)
+{
+	if (o->n + 2 > OPTIONS_MAX)
+		return;
+	o->iov[o->n++] = (struct iovec){ .iov_base = (void *)(uintptr_t)name, .iov_len = strlen(name) + 1 };
+	o->iov[o->n++] = (struct iovec){ .iov_base = (void *)(uintptr_t)value, .iov_len = len };
+}
+
+static void
+option_text(struct options *o, const char *name, const char *value)
+{
+	option(o, name, value, strlen(value) + 1);
+}
+
+struct job {
+	const struct plan_mount *m;
+	int cwd;    /* where the child stands: on the mount point, or at the source of a file */
+	int chroot; /* the pot's root, or -1 */
+	const char *from, *fspath;
+};
+
+struct answer {
+	int sys;
+	char errmsg[ERRMSG_SIZE];
+};
+
+static int
+do_mount(const struct job *j, struct options *o)
+{
+	const struct plan_mount *m = j->m;
+	int flags = (m->ro ? MNT_RDONLY : 0) | (m->noexec ? MNT_NOEXEC : 0) | (m->nosuid ? MNT_NOSUID : 0);
+
+	option_text(o, "fstype", m->fstype);
+	option_text(o, "fspath", j->fspath);
+	option_text(o, "from", j->from != NULL ? j->from : m->fstype);
+	if (m->size != 0) {
+		snprintf(o->size, sizeof(o->size), "%llu", (unsigned long long)m->size);
+		option_text(o, "size", o->size);
+	}
+	if (m->mode != 0) {
+		snprintf(o->mode, sizeof(o->mode), "%o", m->mode);
+		option_text(o, "mode", o->mode);
+	}
+	if (m->ruleset != 0) {
+		snprintf(o->ruleset, sizeof(o->ruleset), "%u", m->ruleset);
+		option_text(o, "ruleset", o->ruleset);
+	}
+	option(o, "errmsg", o->errmsg, sizeof(o->errmsg));
+	return nmount(o->iov, (unsigned)o->n, flags) == 0 ? 0 : errno;
+}
+
+static _Noreturn void
+mount_child(const struct job *j, int report)
+{
+	struct options o = { .n = 0 };
+	struct answer a = { 0 };
+
+	if ((j->chroot >= 0 && (fchdir(j->chroot) != 0 || chroot(".") != 0)) || fchdir(j->cwd) != 0)
+		a.sys = errno;
+	else
+		a.sys = do_mount(j, &o);
+	snprintf(a.errmsg, sizeof(a.errmsg), "%s", o.errmsg);
+	(void)!write(report, &a, sizeof(a));
+	_exit(0);
+}
+
+static int
+run_job(const struct job *j, struct err *e)
+{
+	struct answer a = { .sys = ESRCH };
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) != 0)
+		return err_sys(e, "cannot make a pipe");
+	pid = fork();
+	if (pid == 0)
+		mount_child(j, p[1]);
+	fd_close(p[1]);
+	if (pid > 0) {
+		while (read(p[0], &a, sizeof(a)) < 0 && errno == EINTR)
+			;
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	fd_close(p[0]);
+	if (pid < 0)
+		return err_sys(e, "cannot make a process");
+	a.errmsg[sizeof(a.errmsg) - 1] = '\0';
+	if (a.sys == 0)
+		return 0;
+	err_sysno(e, a.sys, "cannot mount %s on %s of the pot",
+	    j->m->from != NULL ? j->m->from : j->m->fstype, *j->m->target != '\0' ? j->m->target : "/");
+	if (a.errmsg[0] != '\0')
+		err_hint(e, "the kernel says: %s", a.errmsg);
+	else if (a.sys == ENODEV)
+		err_hint(e, "kldload %s", j->m->fstype);
+	return err_wrap(e, "mount");
+}
+
+/* A file's mount point cannot be stood on: the child's root is the pot's, and it stands at the source. */
+static int
+mount_file(int root_fd, int target, const struct plan_mount *m, struct err *e)
+{
+	AUTO(fd) int parent = -1;
+	char path[1024], root[1024], dir[1024];
+	struct job j = { .m = m, .chroot = root_fd };
+	char *slash;
+	int rc = fd_path(target, path, sizeof(path), e);
+
+	if (rc == 0)
+		rc = fd_path(root_fd, root, sizeof(root), e);
+	if (rc < 0)
+		return rc;
+	if (strncmp(path, root, strlen(root)) != 0 || path[strlen(root)] != '/')
+		return err_set(e, E_STATE, "%s was moved while something was mounted on it", m->target);
+	snprintf(dir, sizeof(dir), "%s", m->from);
+	slash = strrchr(dir, '/');
+	j.from = m->from + (slash - dir) + 1;
+	*(slash == dir ? slash + 1 : slash) = '\0';
+	parent = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return err_sys(e, "cannot open %s", dir);
+	j.cwd = parent;
+	j.fspath = path + strlen(root);
+	return run_job(&j, e);
+}
+
+int
+mount_make(int root_fd, const struct plan_mount *m, struct err *e)
+{
+	AUTO(fd) int target = -1;
+	struct job j = { .m = m, .chroot = -1, .from = m->from, .fspath = "." };
+
+	if (*m->target == '\0') {
+		j.cwd = root_fd;
+		return run_job(&j, e);
+	}
+	target = inroot_mount_target(root_fd, m->target, m->dir, e);
+	if (target < 0)
+		return target;
+	if (!m->dir)
+		return mount_file(root_fd, target, m, e);
+	j.cwd = target;
+	return run_job(&j, e);
+}
+
+/* ---- taking them away */
+
+static int
+drop(const struct statfs *f, struct err *e)
+{
+	char id[64];
+
+	/* By number: the path could lead to something else by now. */
+	snprintf(id, sizeof(id), "FSID:%d:%d", f->f_fsid.val[0], f->f_fsid.val[1]);
+	if (unmount(id, MNT_BYFSID) == 0 || errno == EINVAL || errno == ENOENT)
+		return 0;
+	if (errno == EBUSY &&
+	    (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == EINVAL || errno == ENOENT))
+		return 0;
+	return err_sys(e, "cannot unmount %s", f->f_mntonname);
+}
+
+static int
+list(struct statfs **out, struct err *e)
+{
+	int n = getfsstat(NULL, 0, MNT_NOWAIT), got;
+	struct statfs *v;
+
+	if (n < 0)
+		return err_sys(e, "cannot list mounts");
+	n += 32;
+	v = calloc((size_t)n, sizeof(*v));
+	if (v == NULL)
+		return err_nomem(e);
+	got = getfsstat(v, n * (long)sizeof(*v), MNT_NOWAIT);
+	if (got < 0) {
+		free(v);
+		return err_sys(e, "cannot list mounts");
+	}
+	*out = v;
+	return got;
+}
+
+int
+mount_drop_all(const char *root, bool covered, struct err *e)
+{
+	AUTO_FREE struct statfs *v = NULL;
+	size_t len = strlen(root);
+	int n = list(&v, e), rc = 0;
+
+	if (n < 0)
+		return n;
+	/* A record that says "/" would be all of the host. */
+	if (len < 2)
+		return err_set(e, E_CORRUPT, "the record of a jail says that \"%s\" is its root", root);
+	for (int i = n - 1; i >= 0 && rc == 0; i--) {
+		const char *on = v[i].f_mntonname;
+		bool below = strncmp(on, root, len) == 0 && on[len] == '/';
+		bool cover = covered && strcmp(on, root) == 0 && strcmp(v[i].f_fstypename, "nullfs") == 0;
+
+		if (below || cover)
+			rc = drop(&v[i], e);
+	}
+	return rc;
+}
+
+int
+mount_drop_one(const char *path, struct err *e)
+{
+	AUTO_FREE struct statfs *v = NULL;
+	int n = list(&v, e);
+
+	if (n < 0)
+		return n;
+	for (int i = n - 1; i >= 0; i--)
+		if (strcmp(v[i].f_mntonname, path) == 0)
+			return drop(&v[i], e);
+	return err_set(e, E_NOENT, "nothing is mounted on %s", path);
+}

@@ -1,0 +1,136 @@
+/*
+ * The system that a root brings, and how FreeBSD starts it in a jail: by the
+ * start-up scripts, which end and leave their services. And what this host
+ * must have, for doctor.
+ */
+#include "isolation/freebsd/jail.h"
+
+#include <sys/param.h>
+#include <sys/sysctl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/inroot.h"
+
+#define RC "/etc/rc"
+
+int
+iso_system_command(int root_fd, struct strv *argv, bool *direct, bool *stays, struct err *e)
+{
+	*direct = false;
+	if (argv->n == 0) {
+		AUTO(fd) int fd = inroot_open(root_fd, RC, O_PATH, 0, NULL);
+
+		if (fd < 0) {
+			fd = -1;
+			return 0;
+		}
+		strv_add(argv, "/bin/sh");
+		strv_add(argv, RC);
+	}
+	*stays = argv->n == 2 && strcmp(argv->v[1], RC) == 0;
+	return strv_check(argv, "the command", e);
+}
+
+/* ---- doctor */
+
+static int
+probe_root(struct buf *why)
+{
+	if (geteuid() == 0)
+		return 1;
+	buf_str(why, "not root");
+	return 0;
+}
+
+static int
+probe_sysctl(const char *name, struct buf *why)
+{
+	int on = 0;
+	size_t n = sizeof(on);
+
+	if (sysctlbyname(name, &on, &n, NULL, 0) == 0 && on != 0)
+		return 1;
+	buf_fmt(why, "%s is 0", name);
+	return 0;
+}
+
+static int
+probe_vimage(struct buf *why)
+{
+	return probe_sysctl("kern.features.vimage", why);
+}
+
+static int
+probe_racct(struct buf *why)
+{
+	if (racct_is_on())
+		return 1;
+	buf_str(why, "kern.racct.enable is 0");
+	return 0;
+}
+
+static int
+probe_jailed(struct buf *why)
+{
+	int in = 0;
+	size_t n = sizeof(in);
+
+	if (sysctlbyname("security.jail.jailed", &in, &n, NULL, 0) != 0 || in == 0)
+		return 1;
+	buf_str(why, "this is a jail itself");
+	return 0;
+}
+
+static int
+release(void)
+{
+	int date = 0;
+	size_t n = sizeof(date);
+
+	return sysctlbyname("kern.osreldate", &date, &n, NULL, 0) == 0 ? date : 0;
+}
+
+static int
+probe_release(struct buf *why)
+{
+	if (release() >= 1400000)
+		return 1;
+	buf_fmt(why, "this is %d", release());
+	return 0;
+}
+
+static int
+probe_descriptors(struct buf *why)
+{
+	if (release() >= 1500000)
+		return 1;
+	buf_str(why, "before FreeBSD 15");
+	return 0;
+}
+
+static int
+probe_devfs(struct buf *why)
+{
+	if (access("/dev/null", F_OK) == 0 && access("/dev/random", F_OK) == 0)
+		return 1;
+	buf_str(why, "no devfs on /dev");
+	return 0;
+}
+
+const struct iso_feature iso_features[] = {
+	{ "root", "everything but looking", "run pot as root", true, probe_root },
+	{ "release", "files mounted over files", "FreeBSD 14 or later", true, probe_release },
+	{ "no jail around", "mounts and networks of pots", "run pot on the host", true, probe_jailed },
+	{ "devfs", "devices in pots", "mount -t devfs devfs /dev", true, probe_devfs },
+	{ "vimage", "networks of their own: bridges and none", "a kernel with options VIMAGE, as GENERIC",
+	    false, probe_vimage },
+	{ "resource accounting", "limits of memory, processes, CPU time and I/O, and exact usage",
+	    "put kern.racct.enable=1 into /boot/loader.conf and restart the machine", false, probe_racct },
+	{ "jail descriptors", "pots that end with their shim, however that dies",
+	    "FreeBSD 15 or later; before, the next command on the pot ends it", false, probe_descriptors },
+};
+const size_t iso_nfeatures = ARRAY_LEN(iso_features);
