@@ -48,8 +48,10 @@ struct pot_flavours {
 	const char *const *names; /* "NAME[?PARAMETER=VALUE[&…]]", in order; NULL-terminated */
 	const char *const *args;  /* "NAME.PARAMETER=VALUE", or NULL */
 	const char *const *dirs;  /* or NULL */
-	bool no_cache;            /* everything is done again */
-	pot_build_fn *fn;         /* is told of each step and of what scripts say; or NULL */
+	const char
+	    *network;     /* of scripts: "default" (the public bridge), "none", "host"; NULL: as the pot's */
+	bool no_cache;    /* everything is done again */
+	pot_build_fn *fn; /* is told of each step and of what scripts say; or NULL */
 	void *arg;
 };
 /*

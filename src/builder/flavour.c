@@ -427,16 +427,16 @@ add_interpreter(const struct flavour *f, struct strv *argv, struct err *e)
 }
 
 /*
- * The name of the pot is an argument of the classic framework. One that does not look at its arguments gets
- * none, so that pots of all names share what it gave.
+ * The name of the pot is an argument of the classic framework, whose flavours have no description. One that does
+ * not look at its arguments gets none, so that pots of all names share what it gave.
  */
 static bool
-wants_name(const char *script)
+wants_name(const struct flavour *f)
 {
 	static const char *const words[] = { "$1", "${1", "$@", "${@", "$*", "${*", "argv", "ARGV" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (strstr(script, words[i]) != NULL)
+		if (!f->meta.there && strstr(buf_cstr(&f->script.text), words[i]) != NULL)
 			return true;
 	return false;
 }
@@ -452,7 +452,7 @@ script_words(struct expander *x, const struct flavour *f, const char *target, st
 	if (rc < 0)
 		return rc;
 	strv_add(argv, target);
-	if (wants_name(buf_cstr(&f->script.text)))
+	if (wants_name(f))
 		strv_add(argv, pot != NULL ? pot : "image");
 	strv_add(env, path_of_pots);
 	strv_add(env, "HOME=/root");
@@ -479,7 +479,8 @@ add_script(struct expander *x, const struct flavour *f, struct err *e)
 	if (env == NULL)
 		return -E_NOMEM;
 	buf_fmt(&text, "FLAVOUR %s: %s.sh", f->name, f->name);
-	buf_fmt(&target, "/tmp/%s.sh", f->name);
+	/* Not in /tmp: scripts empty that, and a mount point cannot be removed. */
+	buf_fmt(&target, "/.flavour-%s.sh", f->name);
 	*mount = (struct bld_mount){ .kind = BLD_MOUNT_FILE,
 		.target = keep_text(x->r, &target, e),
 		.data = buf_cstr(&f->script.text),

@@ -117,6 +117,7 @@ struct live {
 };
 /* What does not fit the window is cut; the cursor stands below it. */
 int live_draw(struct live *, const char *text, struct err *) MUST_CHECK;
+int live_draw_to(struct live *, int fd, const char *text, struct err *) MUST_CHECK;
 
 /* ---- json.c ------------------------------------------------------------------------ */
 

@@ -134,8 +134,12 @@ first_tree(struct making *m, struct err *e)
 
 /* The network that the pot will have, as far as a pot can have it before it is there. */
 static enum bld_net
-network_of(const struct pot_create_args *a)
+network_of(const struct pot_create_args *a, const char *said)
 {
+	if (said != NULL)
+		return strcmp(said, "none") == 0 ? BLD_NET_NONE
+		    : strcmp(said, "host") == 0  ? BLD_NET_HOST
+						 : BLD_NET_DEFAULT;
 	if (a->network != NULL && strcmp(a->network, "none") == 0)
 		return BLD_NET_NONE;
 	if (a->network != NULL && (strcmp(a->network, "inherit") == 0 || strcmp(a->network, "alias") == 0))
@@ -157,8 +161,10 @@ walk(void *arg, struct bld *b, size_t index, struct err *e)
 		struct bld_did did;
 
 		if (step->kind == BLD_RUN)
-			step->run.network = network_of(m->args);
+			step->run.network = network_of(m->args, m->flavours->network);
 		rc = bld_step_do(b, &m->tree, step, &did, e);
+		if (rc < 0 && rc > -(int)E_COUNT)
+			err_wrap(e, "%s", step->where);
 	}
 	return rc;
 }
@@ -299,6 +305,18 @@ join_mounts(struct lists *l, const struct kv *kv, struct pot_create_args *in, st
 	return 0;
 }
 
+/* Where a port is published from; those of other networks are the host's own, or nobody's. */
+static bool
+has_ports(const struct pot_create_args *a)
+{
+	static const char *const without[] = { "inherit", "alias", "none" };
+
+	for (size_t i = 0; i < ARRAY_LEN(without); i++)
+		if (a->network != NULL && strcmp(a->network, without[i]) == 0)
+			return false;
+	return true;
+}
+
 static int
 join_settings(
     struct making *m, struct lists *l, const struct kv *kv, struct pot_create_args *in, struct err *e)
@@ -320,7 +338,10 @@ join_settings(
 	    (in->attrs = join_list(&l->attrs, kv, IMG_SET_ATTR, in->attrs, e)) == NULL)
 		return -E_NOMEM;
 	/* An empty list would be an answer to what nobody asked: no ports at all. */
-	if (kv_get(kv, BLD_SET_PORT) != NULL &&
+	if (kv_get(kv, BLD_SET_PORT) != NULL && !has_ports(in))
+		event_warn(&m->ctx->eng->events,
+		    "the flavours' ports are not published: the network type is %s", in->network);
+	else if (kv_get(kv, BLD_SET_PORT) != NULL &&
 	    (in->publish = join_list(&l->publish, kv, BLD_SET_PORT, in->publish, e)) == NULL)
 		return -E_NOMEM;
 	if (in->command == NULL && kv_get(kv, IMG_SET_CMD) != NULL) {
