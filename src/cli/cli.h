@@ -206,6 +206,8 @@ int create_pot(struct cli *, const struct args *, const struct pot_create_args *
 	    { "flavour-arg", 0, "NAME.PARAMETER=VALUE", OPT_MANY, "set a parameter of a flavour" },    \
 	    { "flavour-dir", 0, "DIR", OPT_DIR | OPT_MANY,                                             \
 		    "look for flavours here before all other places" },                                \
+	    { "flavour-network", 0, "default|none|host", 0,                                            \
+		    "network of flavours' scripts, where it is not the pot's" },                       \
 	{                                                                                              \
 		"no-cache", 0, NULL, 0, "with -f: apply flavours again, also when nothing has changed" \
 	}

@@ -4,7 +4,7 @@
 int
 create_pot(struct cli *cli, const struct args *a, const struct pot_create_args *in, struct err *e)
 {
-	static const char *const others[] = { "flavour-arg", "flavour-dir", "no-cache" };
+	static const char *const others[] = { "flavour-arg", "flavour-dir", "flavour-network", "no-cache" };
 
 	if (args_has(a, "flavour"))
 		return create_flavoured(cli, a, in, e);

@@ -84,6 +84,7 @@ create_flavoured(struct cli *cli, const struct args *a, const struct pot_create_
 	const struct pot_flavours flavours = { .names = (const char *const *)names,
 		.args = (const char *const *)given,
 		.dirs = (const char *const *)dirs,
+		.network = args_value(a, "flavour-network"),
 		.no_cache = args_has(a, "no-cache"),
 		.fn = tell,
 		.arg = &t };
