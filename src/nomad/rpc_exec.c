@@ -122,9 +122,9 @@ send_output(struct call *c, bool is_err, const void *data, size_t n, bool close)
 	io.data = (ProtobufCBinaryData){ n, (uint8_t *)(uintptr_t)data };
 	io.close = close;
 	if (is_err)
-		m.err = &io;
+		m.error = &io;
 	else
-		m.out = &io;
+		m.output = &io;
 	call_push(c, &m.base);
 }
 
@@ -491,9 +491,9 @@ rpc_exec_streaming(struct call *c, const void *request)
 		x->size.ws_col = to_cells(m->tty_size->width);
 		resize(x);
 	}
-	if (m->in != NULL && m->in->data.len > 0)
-		add_input(x, &m->in->data);
-	if (m->in != NULL && m->in->close)
+	if (m->input != NULL && m->input->data.len > 0)
+		add_input(x, &m->input->data);
+	if (m->input != NULL && m->input->close)
 		end_input(x);
 }
 

@@ -69,6 +69,8 @@ pending_cancelled(struct call *c, void *arg)
 {
 	struct pending *p = arg;
 
+	if (p->kind == HANG)
+		nomad_event(p->d->nomad, &(struct drv_event){ .task_id = "", .message = "Cancelled" });
 	if (p->kind == EXEC) { /* ends when the process does */
 		kill(p->pid, SIGKILL);
 		kill(-p->pid, SIGKILL);
@@ -406,13 +408,16 @@ static void
 fake_inspect(struct drv *d, struct call *c, const char *id)
 {
 	struct task *t = task_find(d, id);
-	struct drv_kv kv = { "pid", "not UTF-8: \xff" };
-	struct drv_status status = { .id = id, .name = "fake", .attributes = { 1, &kv } };
+	struct drv_kv kvs[] = { { "pid", NULL }, { "odd", "not UTF-8: \xff" } };
+	struct drv_status status = { .id = id, .name = "fake", .attributes = { ARRAY_LEN(kvs), kvs } };
+	char pid[16];
 
 	if (t == NULL) {
 		not_found(c, id);
 		return;
 	}
+	snprintf(pid, sizeof(pid), "%d", (int)t->pid);
+	kvs[0].value = pid;
 	status.state = t->has_ended ? DRV_TASK_EXITED : DRV_TASK_RUNNING;
 	status.started_ns = t->started_ns;
 	status.completed_ns = t->ended_ns;
