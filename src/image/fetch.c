@@ -295,22 +295,6 @@ fetch_set_is_done(const struct fetch_set *s)
 	return true;
 }
 
-int
-fetch_open(const struct fetch *f, struct err *e)
-{
-	char hex[DIGEST_HEX_LEN], path[DIGEST_TEXT_LEN + 16];
-	int fd;
-
-	if (f->state == FETCH_DONE)
-		return img_blob_open(f->set->store, &f->digest, NULL, e);
-	if (f->state != FETCH_RUNNING)
-		return err_set(e, E_STATE, "%s is not under way", f->what);
-	snprintf(
-	    path, sizeof(path), "partial/%s-%s", digest_name(f->digest.alg), digest_hex(&f->digest, hex));
-	fd = openat(img_store_fd(f->set->store), path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "%s", path) : fd;
-}
-
 void
 fetch_set_fini(struct fetch_set *s)
 {

@@ -56,8 +56,6 @@ int fetch_set_turn(struct fetch_set *, struct err *) MUST_CHECK;
 int fetch_set_wait(struct fetch_set *, struct err *) MUST_CHECK;
 bool fetch_set_is_running(const struct fetch_set *);
 bool fetch_set_is_done(const struct fetch_set *);
-/* Opens what is there of it for reading, also while it comes in. E_STATE: nothing of ours yet. */
-int fetch_open(const struct fetch *, struct err *) MUST_CHECK;
 /* Keeps what came. */
 void fetch_set_fini(struct fetch_set *);
 DEFINE_AUTO_FINI(fetch_set, struct fetch_set)

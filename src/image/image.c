@@ -16,6 +16,7 @@
 #include "base/inroot.h"
 #include "base/text.h"
 #include "image/mediatype.h"
+#include "image/pump.h"
 #include "image/store_impl.h"
 
 #define READY_MAX (16u * 1024 * 1024)
@@ -146,7 +147,7 @@ img_image_chain(const struct img_image *i, struct digest *chain, struct err *e)
 
 struct progress {
 	const struct pot_events *events;
-	uint64_t before, total;
+	uint64_t total;
 };
 
 static void
@@ -154,7 +155,7 @@ on_progress(void *arg, uint64_t done)
 {
 	const struct progress *p = arg;
 
-	event_progress(p->events, "unpacking", p->before + done, p->total);
+	event_progress(p->events, "unpacking", done, p->total);
 }
 
 /* An image without a layer is an empty root: the layer of an empty tar. */
@@ -166,7 +167,7 @@ unpack_nothing(
 	struct img_unpack *u = NULL;
 	struct digest diff;
 	int r = digest_of(DIGEST_SHA256, empty, sizeof(empty), &diff, e), w;
-	const struct img_unpack_args args = { NULL, &diff, 0, cancel };
+	const struct img_unpack_args args = { .diff = &diff, .cancel = cancel };
 
 	if (r < 0 || (r = img_unpack_begin(s, stor, &args, &u, chain, e)) != 0)
 		return r < 0 ? r : 0;
@@ -179,23 +180,28 @@ static int
 unpack_layers(struct img_store *s, struct stor *stor, const struct img_image *i,
     const struct img_ready_args *a, struct digest *chain, struct err *e)
 {
-	struct progress p = { a->events, 0, 0 };
+	const struct img_manifest *m = i->manifest;
+	AUTO_FREE struct pump_blob *blobs = calloc(m->n_layers, sizeof(*blobs));
+	AUTO_FINI(pump) struct pump pump = { 0 };
+	struct progress p = { a->events, 0 };
 	int r;
 
-	for (size_t k = 0; k < i->manifest->n_layers; k++)
-		p.total += i->manifest->layers[k].size;
-	for (size_t k = 0; k < i->manifest->n_layers; k++) {
-		const struct digest below = *chain;
-		const struct img_unpack_args args = { k > 0 ? &below : NULL, &i->config->diffs[k],
-			a->max_size, a->cancel };
+	if (blobs == NULL)
+		return err_nomem(e);
+	for (size_t k = 0; k < m->n_layers; k++) {
+		struct pump_blob *b = &blobs[k];
 
-		r = img_unpack_blob(s, stor, &args, &i->manifest->layers[k].digest,
-		    a->events != NULL ? on_progress : NULL, &p, chain, e);
-		if (r < 0)
-			return err_wrap(e, "layer %zu of %zu", k + 1, i->manifest->n_layers);
-		p.before += i->manifest->layers[k].size;
+		*b = (struct pump_blob){ .digest = m->layers[k].digest, .size = m->layers[k].size };
+		b->have = b->size;
+		b->state = PUMP_WHOLE;
+		snprintf(b->what, sizeof(b->what), "layer %zu of %zu", k + 1, m->n_layers);
+		p.total += b->size;
 	}
-	return 0;
+	if ((r = pump_init(&pump, s, stor, blobs, i->config->diffs, m->n_layers, e)) < 0)
+		return r;
+	pump.max_size = a->max_size;
+	pump.cancel = a->cancel;
+	return pump_run(&pump, a->events != NULL ? on_progress : NULL, &p, chain, e);
 }
 
 /* Many images name a working directory that they do not have: noted, so that pots get it when they are made. */

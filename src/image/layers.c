@@ -132,7 +132,7 @@ layer_lock_try(struct img_store *s, const char *hex, struct layer_lock *l, struc
 }
 
 int
-layer_lock_missing(struct img_store *s, const struct digest *chain, const volatile bool *cancel,
+layer_lock_missing(struct img_store *s, const struct digest *chain, const volatile bool *cancel, bool no_wait,
     struct layer_lock *l, struct err *e)
 {
 	char hex[DIGEST_HEX_LEN];
@@ -141,7 +141,7 @@ layer_lock_missing(struct img_store *s, const struct digest *chain, const volati
 	(void)digest_hex(chain, hex);
 	if ((r = img_layer_exists(s, chain, e)) != 0)
 		return r;
-	while ((r = lock_once(s, hex, LOOK_MS, l, e)) == -E_BUSY)
+	while ((r = lock_once(s, hex, no_wait ? 0 : LOOK_MS, l, e)) == -E_BUSY && !no_wait)
 		if (cancel != NULL && *cancel)
 			return err_set(e, E_INTR, "interrupted while another command unpacks a layer");
 	if (r < 0)

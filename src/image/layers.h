@@ -30,10 +30,10 @@ struct layer_lock {
 
 /*
  * Pins the layer and locks it when it is not unpacked: 0; 1 when it is, then
- * nothing is locked. Waits for whoever has it locked.
+ * nothing is locked. Waits for whoever has it locked, or (no_wait) E_BUSY.
  */
 int layer_lock_missing(struct img_store *, const struct digest *chain, const volatile bool *cancel,
-    struct layer_lock *, struct err *) MUST_CHECK;
+    bool no_wait, struct layer_lock *, struct err *) MUST_CHECK;
 /* Without pin and without waiting: E_BUSY. */
 int layer_lock_try(struct img_store *, const char *hex, struct layer_lock *, struct err *) MUST_CHECK;
 void layer_unlock(struct layer_lock *);

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "image/config.h"
+#include "image/fetch.h"
 #include "image/image.h"
 #include "image/mediatype.h"
 #include "image/pull.h"
@@ -22,6 +23,7 @@ struct pull {
 	struct remote_manifest *image;   /* the one of both that has the layers */
 	struct img_config *config;
 	struct fetch *fetches; /* layers, lowest first */
+	struct pump_blob *blobs;
 	size_t n;
 	struct img_pull_result *result;
 };
@@ -33,6 +35,7 @@ pull_fini(struct pull *p)
 	remote_manifest_fini(&p->own);
 	img_config_free(p->config);
 	free(p->fetches);
+	free(p->blobs);
 	remote_fini(&p->remote);
 }
 
@@ -156,26 +159,49 @@ list_layers(struct pull *p, struct err *e)
 
 	p->n = m->n_layers;
 	p->fetches = calloc(p->n + 1, sizeof(*p->fetches));
-	if (p->fetches == NULL)
+	p->blobs = calloc(p->n + 1, sizeof(*p->blobs));
+	if (p->fetches == NULL || p->blobs == NULL)
 		return err_nomem(e);
 	for (size_t i = 0; i < p->n; i++) {
-		p->fetches[i].digest = m->layers[i].digest;
-		p->fetches[i].size = m->layers[i].size;
-		snprintf(p->fetches[i].what, sizeof(p->fetches[i].what), "layer %.12s",
-		    digest_hex(&m->layers[i].digest, hex));
+		struct fetch *f = &p->fetches[i];
+
+		f->digest = m->layers[i].digest;
+		f->size = m->layers[i].size;
+		snprintf(f->what, sizeof(f->what), "layer %.12s", digest_hex(&m->layers[i].digest, hex));
+		p->blobs[i].digest = f->digest;
+		p->blobs[i].size = f->size;
+		memcpy(p->blobs[i].what, f->what, sizeof(f->what));
 	}
 	return 0;
 }
 
-/* One wait for whatever comes next: bytes, room in the unpacker's pipe, an interrupt. */
+/* What the pump has to know of the fetches. */
+static void
+look(struct pull *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct fetch *f = &p->fetches[i];
+		struct pump_blob *b = &p->blobs[i];
+
+		b->have = f->have;
+		b->was_there = f->was_there;
+		b->restarts = f->restarts;
+		b->state = f->state == FETCH_DONE ? PUMP_WHOLE
+		    : f->state == FETCH_RUNNING   ? PUMP_COMING
+						  : PUMP_ABSENT;
+	}
+}
+
+/* One wait for whatever comes next: bytes, room in an unpacker's pipe, an interrupt. */
 static int
 turn(struct pull *p, struct fetch_set *set, struct pump *pump, struct err *e)
 {
-	struct pollfd more = { .fd = pump_wants(pump), .events = POLLOUT };
+	struct pollfd more[PUMP_FDS_MAX];
+	unsigned n = pump_wants(pump, more);
 	int rc;
 
-	if (more.fd >= 0 || http_is_busy(p->remote.http)) {
-		rc = http_step(p->remote.http, &more, more.fd >= 0 ? 1 : 0, e);
+	if (n > 0 || http_is_busy(p->remote.http)) {
+		rc = http_step(p->remote.http, more, n, e);
 		if (rc < 0)
 			return rc;
 	} else if (!fetch_set_is_done(set) && !fetch_set_is_running(set)) {
@@ -184,6 +210,7 @@ turn(struct pull *p, struct fetch_set *set, struct pump *pump, struct err *e)
 	}
 	if ((rc = fetch_set_turn(set, e)) < 0)
 		return rc;
+	look(p);
 	return pump_turn(pump, !fetch_set_is_running(set), e);
 }
 
@@ -191,15 +218,16 @@ static int
 get_layers(struct pull *p, struct err *e)
 {
 	AUTO_FINI(fetch_set) struct fetch_set set = { 0 };
-	AUTO_FINI(pump) struct pump pump = { .fd = -1 };
+	AUTO_FINI(pump) struct pump pump = { 0 };
 	int rc;
 
 	if ((rc = list_layers(p, e)) < 0 ||
-	    (rc = pump_init(&pump, p->a->store, p->a->stor, p->fetches, p->config->diffs, p->n, e)) < 0)
+	    (rc = pump_init(&pump, p->a->store, p->a->stor, p->blobs, p->config->diffs, p->n, e)) < 0)
 		return rc;
 	pump.max_size = p->a->max_size;
 	pump.cancel = p->a->net->cancel;
 	rc = fetch_set_begin(&set, &p->remote, p->a->store, p->fetches, p->n, e);
+	look(p);
 	while (rc == 0 && (!fetch_set_is_done(&set) || !pump_is_done(&pump))) {
 		if (p->a->net->cancel != NULL && *p->a->net->cancel)
 			return err_set(e, E_INTR, "interrupted; the next pull goes on from here");

@@ -1,45 +1,68 @@
 /*
- * Unpacks the layers of an image in their order while they come in: reads from
- * what fetch.h has on the disk and writes to the unpacker's pipe, never waiting
- * for either side.
+ * Unpacks the layers of an image, also while they come in: reads from what the
+ * store has on the disk and writes to the unpackers' pipes, never waiting for
+ * either side. Where the storage can put layers on each other afterwards, as
+ * many are unpacked at the same time as there are processors, one sync makes
+ * them durable, and then they become visible from the lowest up; elsewhere
+ * each begins when the one below it stands.
  */
 #ifndef IMAGE_PUMP_H
 #define IMAGE_PUMP_H
 
-#include "image/fetch.h"
+#include <poll.h>
+
 #include "image/unpack.h"
 
-#define PUMP_CHUNK (128 * 1024)
+/* What the caller knows of a layer's blob; it may change with every turn. */
+struct pump_blob {
+	struct digest digest;
+	uint64_t size;
+	uint64_t have; /* bytes that are in the store and may be read */
+	enum {
+		PUMP_ABSENT, /* nothing is there, or another process has it */
+		PUMP_COMING, /* this process is filling it */
+		PUMP_WHOLE
+	} state;
+	bool was_there;    /* nothing of it had to be brought */
+	unsigned restarts; /* what was read of it until then may have been wrong */
+	char what[48];     /* "layer 0123456789ab" */
+};
+
+struct pump_lane;
 
 struct pump {
 	struct img_store *store;
 	struct stor *stor;
-	struct fetch *layers; /* in order, lowest first */
-	const struct digest *diffs;
+	struct pump_blob *blobs; /* in order, lowest first */
 	size_t n;
 	uint64_t max_size;
 	const volatile bool *cancel;
 
-	size_t at;                  /* the layer that is next, or under way */
-	struct digest below, chain; /* of the one below, of this one */
-	struct img_unpack *u;
-	unsigned restarts; /* of the fetch when it began */
-	int fd;            /* of the blob */
-	uint64_t offset;   /* bytes of it read */
-	size_t len, off;   /* what stands in buf and is not written yet */
-	char *buf;
+	struct pump_lane *lanes;
+	size_t most; /* lanes open at a time */
+	bool apart;
 };
 
-/* Borrows what is given. */
-int pump_init(struct pump *, struct img_store *, struct stor *, struct fetch *layers,
+#define PUMP_FDS_MAX 8
+
+/* Borrows what is given. diffs: of the layers in their order. */
+int pump_init(struct pump *, struct img_store *, struct stor *, struct pump_blob *,
     const struct digest *diffs, size_t n, struct err *) MUST_CHECK;
-/* The pipe to wait for, POLLOUT, when there is something to write; -1 otherwise. */
-int pump_wants(const struct pump *);
+/* What to wait for before the next turn. Returns how many; 0: for the blobs. */
+unsigned pump_wants(const struct pump *, struct pollfd v[static PUMP_FDS_MAX]);
 /* Goes on as far as it can without waiting. idle: nothing is fetched now, so that it may wait for others. */
 int pump_turn(struct pump *, bool idle, struct err *) MUST_CHECK;
 bool pump_is_done(const struct pump *);
-/* Removes a layer that is half unpacked. */
+/* Bytes that the unpackers got so far. */
+uint64_t pump_done(const struct pump *);
+/* Chain id of the uppermost layer. */
+const struct digest *pump_chain(const struct pump *);
+/* Removes what is half unpacked. */
 void pump_fini(struct pump *);
 DEFINE_AUTO_FINI(pump, struct pump)
+
+/* Unpacks blobs that are all there. progress may be NULL; *chain gets the uppermost layer's. */
+int pump_run(
+    struct pump *, img_progress_fn *progress, void *arg, struct digest *chain, struct err *) MUST_CHECK;
 
 #endif

@@ -221,6 +221,16 @@ img_blob_open(struct img_store *s, const struct digest *d, uint64_t *size, struc
 }
 
 int
+img_blob_open_partial(struct img_store *s, const struct digest *d, struct err *e)
+{
+	char name[STORE_FILE_LEN];
+
+	store_file_name(d, name);
+	int fd = openat(s->partial, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "%s", name) : fd;
+}
+
+int
 img_blob_read(struct img_store *s, const struct digest *d, struct buf *b, struct err *e)
 {
 	AUTO(fd) int fd = img_blob_open(s, d, NULL, e);

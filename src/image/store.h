@@ -48,6 +48,8 @@ int img_store_fd(const struct img_store *); /* ROOT/images; borrowed */
  */
 /* 1: it is there; 0: not. *size (may be NULL) gets its length. */
 int img_blob_has(struct img_store *, const struct digest *, uint64_t *size, struct err *) MUST_CHECK;
+/* One that this process is filling, for reading what is there of it. */
+int img_blob_open_partial(struct img_store *, const struct digest *, struct err *) MUST_CHECK;
 /* For reading; E_NOENT. */
 int img_blob_open(struct img_store *, const struct digest *, uint64_t *size, struct err *) MUST_CHECK;
 /* The whole of a small one, its digest checked again: E_CORRUPT; E_LIMIT over b->max. */

@@ -23,21 +23,28 @@
 #include "base/text.h"
 #include "image/layers.h"
 #include "image/store_impl.h"
+#include "image/unpack_notes.h"
 
 #define CHUNK ((size_t)256 * 1024)
 #define PIPE_BYTES (1024 * 1024)
 
 /* Exit statuses of pot-unpack (unpack/main.c). */
-enum { UNPACK_ARCHIVE = 1, UNPACK_LIMIT = 3, UNPACK_FULL = 4 };
+enum { UNPACK_ARCHIVE = 1, UNPACK_LIMIT = 3, UNPACK_FULL = 4, UNPACK_APART = 6 };
 
 struct img_unpack {
 	struct img_store *store;
 	struct stor *stor;
 	struct layer_lock lock;
 	struct layer_record rec;
-	pid_t pid; /* 0: none */
-	int in, out, err;
+	pid_t pid;        /* 0: none */
+	int in, out, err; /* out: a file that the child writes when it is apart */
+	bool apart;
+	struct unpack_notes notes;
 };
+#define UNPACK_INIT(store, stor, digest)                                                                     \
+	{                                                                                                    \
+		store, stor, LAYER_LOCK_INIT, { .diff = *(digest) }, 0, -1, -1, -1, false, UNPACK_NOTES_INIT \
+	}
 
 static struct stor_fs
 layer_fs(const struct img_unpack *u)
@@ -69,18 +76,31 @@ make_pipe(int p[static 2], struct err *e)
 	return pipe2(p, O_CLOEXEC) == 0 ? 0 : err_sys(e, "making a pipe");
 }
 
+/* Where it says what it found: a pipe for a line, a file for more. */
+static int
+make_out(struct img_unpack *u, int out[static 2], struct err *e)
+{
+	if (!u->apart)
+		return make_pipe(out, e);
+	if ((out[0] = unpack_notes_file(u->store, e)) < 0)
+		return out[0];
+	out[1] = fcntl(out[0], F_DUPFD_CLOEXEC, 0);
+	return out[1] < 0 ? err_sys(e, "a file for notes") : 0;
+}
+
 static int
 start_child(struct img_unpack *u, int root, uint64_t max_size, struct err *e)
 {
 	char program[PATH_MAX], dirfd[16], size[24];
-	const char *argv[] = { program, "--layer", "--digest", "--max-size", size, "--dirfd", dirfd, NULL };
+	const char *argv[] = { program, u->apart ? "--apart" : "--layer", "--digest", "--max-size", size,
+		"--dirfd", dirfd, NULL };
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, r;
 
 	snprintf(dirfd, sizeof(dirfd), "%d", root);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)max_size);
 	if ((r = host_find_program("pot-unpack", host_libexec(), program, sizeof(program), e)) == 0 &&
-	    (r = make_pipe(in, e)) == 0 && (r = make_pipe(out, e)) == 0 && (r = make_pipe(err, e)) == 0) {
+	    (r = make_pipe(in, e)) == 0 && (r = make_out(u, out, e)) == 0 && (r = make_pipe(err, e)) == 0) {
 		pipe_widen(in[1], PIPE_BYTES); /* fewer switches */
 		spec.argv = argv;
 		spec.fd_in = in[0];
@@ -131,6 +151,8 @@ child_error(int r, int status, const char *why, struct err *e)
 		return err_wrap(e, "unpacking");
 	if (status == UNPACK_ARCHIVE)
 		return err_set(e, E_CORRUPT, "unpacking: %s", why);
+	if (status == UNPACK_APART)
+		return err_set(e, E_STATE, "unpacking: %s", why);
 	if (status == UNPACK_LIMIT)
 		return err_set(e, E_LIMIT, "unpacking: %s", why);
 	if (status != UNPACK_FULL)
@@ -160,17 +182,19 @@ finish_child(struct img_unpack *u, struct err *e)
 	struct digest found;
 
 	fd_close(take_fd(u->in));
-	r = fd_read_all(u->out, &out, NULL);
 	re = fd_read_all(u->err, &err, NULL);
+	r = u->apart ? unpack_notes_read(&u->notes, u->out, &out, NULL) : fd_read_all(u->out, &out, NULL);
 	fault_point("image.unpack.read");
-	if (r < 0 || re < 0) {
+	if (re < 0 || (r < 0 && !u->apart)) {
 		kill_child(u);
 		return err_set(e, E_SYS, "unpacking: reading what pot-unpack says");
 	}
 	last_words(&err, why);
-	r = proc_finish(take(u->pid, 0), "pot-unpack", &status, e);
-	if ((r = child_error(r, status, why, e)) < 0)
-		return r;
+	re = proc_finish(take(u->pid, 0), "pot-unpack", &status, e);
+	if ((re = child_error(re, status, why, e)) < 0)
+		return re;
+	if (r < 0) /* too much to remember */
+		return err_set(e, E_STATE, "unpacking: what pot-unpack says of lower layers");
 	snprintf(got, sizeof(got), "%.*s", (int)strcspn(buf_cstr(&out), " \n"), buf_cstr(&out));
 	if ((r = digest_parse(got, &found, e)) < 0)
 		return r;
@@ -206,6 +230,11 @@ make_fs(struct img_unpack *u, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (u->apart) {
+		r = stor_part(u->stor, layer_fs(u), e);
+		fault_point("image.unpack.made");
+		return r;
+	}
 	if (u->rec.has_parent)
 		r = stor_clone(u->stor, (struct stor_fs){ STOR_IMAGE, digest_hex(&u->rec.parent, hex) },
 		    IMG_LAYER_TAG, layer_fs(u), e);
@@ -233,6 +262,7 @@ unpack_free(struct img_unpack *u)
 	kill_child(u);
 	close_pipes(u);
 	layer_unlock(&u->lock);
+	unpack_notes_fini(&u->notes);
 	free(u);
 }
 
@@ -272,19 +302,20 @@ img_unpack_begin(struct img_store *s, struct stor *stor, const struct img_unpack
 	*out = NULL;
 	if (u == NULL)
 		return err_nomem(e);
-	*u = (struct img_unpack){ s, stor, LAYER_LOCK_INIT, { 0 }, 0, -1, -1, -1 };
+	*u = (struct img_unpack)UNPACK_INIT(s, stor, a->diff);
+	u->apart = a->apart;
 	r = img_chain_id(a->parent, a->diff, &own, e);
 	if (r == 0 && chain != NULL)
 		*chain = own;
 	if (r == 0)
-		r = layer_lock_missing(s, &own, a->cancel, &u->lock, e);
-	if (r == 0 && a->parent != NULL)
+		r = layer_lock_missing(s, &own, a->cancel, a->no_wait, &u->lock, e);
+	if (r == 0 && a->parent != NULL && !a->apart)
 		r = check_parent(s, a->parent, e);
 	if (r != 0) {
 		unpack_free(u);
 		return r;
 	}
-	u->rec = (struct layer_record){ .has_parent = a->parent != NULL, .diff = *a->diff };
+	u->rec.has_parent = a->parent != NULL;
 	if (a->parent != NULL)
 		u->rec.parent = *a->parent;
 	r = root = make_fs(u, e);
@@ -325,6 +356,48 @@ img_unpack_end(struct img_unpack **up, bool ok, struct err *e)
 	return r;
 }
 
+int
+img_unpack_close(struct img_unpack *u)
+{
+	fd_close(take_fd(u->in));
+	return u->err;
+}
+
+/* What failed because of what is below: undone, 1. */
+static int
+on_top(struct img_unpack **up, int r)
+{
+	if (r != -E_STATE)
+		return r;
+	undo(*up);
+	unpack_free(take_ptr(*up));
+	return 1;
+}
+
+int
+img_unpack_check(struct img_unpack **up, struct err *e)
+{
+	return on_top(up, finish_child(*up, e));
+}
+
+int
+img_unpack_stack(struct img_unpack **up, struct err *e)
+{
+	struct img_unpack *u = *up;
+	char hex[DIGEST_HEX_LEN];
+	const struct stor_point below = { { STOR_IMAGE, digest_hex(&u->rec.parent, hex) }, IMG_LAYER_TAG };
+	int r = stor_stack(
+	    u->stor, layer_fs(u), IMG_LAYER_TAG, u->rec.has_parent ? &below : NULL, &u->notes.changes, e);
+
+	fault_point("image.unpack.stacked");
+	if (r < 0)
+		return on_top(up, r);
+	if ((r = layer_record_write(u->store, u->lock.hex, &u->rec, e)) < 0)
+		return r;
+	unpack_free(take_ptr(*up));
+	return 0;
+}
+
 static int
 measure(struct img_unpack *u, struct err *e)
 {
@@ -340,8 +413,8 @@ int
 img_layer_adopt(struct img_store *s, struct stor *stor, const struct digest *diff, struct stor_fs src,
     const char *tag, const volatile bool *cancel, struct err *e)
 {
-	struct img_unpack u = { s, stor, LAYER_LOCK_INIT, { .diff = *diff }, 0, -1, -1, -1 };
-	int r = layer_lock_missing(s, diff, cancel, &u.lock, e);
+	struct img_unpack u = UNPACK_INIT(s, stor, diff);
+	int r = layer_lock_missing(s, diff, cancel, false, &u.lock, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -362,14 +435,14 @@ int
 img_layer_take(struct img_store *s, struct stor *stor, const struct digest *parent, const struct digest *diff,
     const char *name, const volatile bool *cancel, struct digest *chain, struct err *e)
 {
-	struct img_unpack u = { s, stor, LAYER_LOCK_INIT, { .diff = *diff }, 0, -1, -1, -1 };
+	struct img_unpack u = UNPACK_INIT(s, stor, diff);
 	int r = img_chain_id(parent, diff, chain, e);
 
 	if (parent != NULL) {
 		u.rec.has_parent = true;
 		u.rec.parent = *parent;
 	}
-	if (r < 0 || (r = layer_lock_missing(s, chain, cancel, &u.lock, e)) != 0)
+	if (r < 0 || (r = layer_lock_missing(s, chain, cancel, false, &u.lock, e)) != 0)
 		return r < 0 ? r : 0;
 	if ((r = clear_fs(&u, e)) == 0)
 		r = stor_rename(stor, (struct stor_fs){ STOR_IMAGE, name }, u.lock.hex, e);

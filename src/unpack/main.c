@@ -3,11 +3,14 @@
  * program of its own so that a hostile archive is parsed where nothing else
  * is: the process shuts itself in (sandbox.h) before it looks at the data.
  *
- *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer | --merge] [--owner UID:GID]
- *              [--digest] [--probe] --dirfd N | DIR
+ *   pot-unpack [--max-size BYTES] [--max-entries N] [--progress FD] [--layer | --apart | --merge]
+ *              [--owner UID:GID] [--digest] [--probe] --dirfd N | DIR
  *
  * --layer: the archive is a layer of an image: it takes away and replaces what
- * stands in the directory, as image-spec (layer.md) says. --merge: it replaces
+ * stands in the directory, as image-spec (layer.md) says. --apart: as well, but
+ * what it stands on comes later: stdout gets what is to be done then
+ * (notes.h), and the status is 6 where that cannot be told. Neither waits for
+ * the disk. --merge: it replaces
  * as well, but no name in it has a meaning of its own. --owner: everything
  * belongs to them, whatever the archive says. --digest: at the end stdout gets
  * the line "sha256:HEX BYTES": of the uncompressed archive, and the sum of its
@@ -38,7 +41,15 @@
 #include "unpack/sandbox.h"
 #include "unpack/stream.h"
 
-enum { EXIT_DONE = 0, EXIT_ARCHIVE = 1, EXIT_WRONG_USE = 2, EXIT_LIMIT = 3, EXIT_FULL = 4, EXIT_SYSTEM = 5 };
+enum {
+	EXIT_DONE = 0,
+	EXIT_ARCHIVE = 1,
+	EXIT_WRONG_USE = 2,
+	EXIT_LIMIT = 3,
+	EXIT_FULL = 4,
+	EXIT_SYSTEM = 5,
+	EXIT_APART = 6
+};
 
 #define DEFAULT_MAX_SIZE (UINT64_C(64) << 30)
 #define DEFAULT_MAX_ENTRIES UINT64_C(10000000)
@@ -53,11 +64,12 @@ struct unpack {
 	unsigned long long devices, others;
 	struct stream stream;
 	struct place place;
-	bool layer, merge, digest, probe, owned;
+	bool layer, apart, merge, digest, probe, owned;
 	uid_t uid; /* owned: everybody's owner */
 	gid_t gid;
 	EVP_MD_CTX *md;
 	struct own_paths own;
+	struct notes notes;
 };
 
 /* Long enough to be worth a hole, and nothing but zeros? */
@@ -71,7 +83,7 @@ is_zero(const char *p, size_t len)
 static int
 copy_data(struct unpack *u, int fd, int64_t size, struct err *e)
 {
-	int64_t off, end = 0;
+	int64_t off, end = 0, wrote = 0;
 	const void *data;
 	size_t len;
 	int r;
@@ -93,8 +105,10 @@ copy_data(struct unpack *u, int fd, int64_t size, struct err *e)
 			off += n;
 			len -= (size_t)n;
 		}
+		wrote = off;
 	}
-	if (r == 0 && fd >= 0 && size > 0 && ftruncate(fd, size) != 0)
+	/* Its end is a hole. */
+	if (r == 0 && fd >= 0 && size != wrote && ftruncate(fd, size) != 0)
 		return err_sys(e, "setting its size");
 	return r;
 }
@@ -218,6 +232,9 @@ unpack_all(struct unpack *u, struct err *e)
 		r = stream_next(&u->stream, &entry, e);
 		return r == 0 ? err_set(e, E_CORRUPT, "an archive of nothing") : r < 0 ? r : 0;
 	}
+	/* Of what a root without an entry looks like, only lower layers know. */
+	if (u->apart && (r = note_add(&u->notes, NOTE_IMPLIED, "", e)) < 0)
+		return r;
 	while ((r = stream_next(&u->stream, &entry, e)) == 1) {
 		if (++u->entries > u->max_entries)
 			return err_set(e, E_LIMIT, "archive has more than %llu entries",
@@ -227,7 +244,8 @@ unpack_all(struct unpack *u, struct err *e)
 	}
 	if (r < 0 || (r = stream_end(&u->stream, e)) < 0 || (r = place_finish(&u->place, e)) < 0)
 		return r;
-	return sandbox_sync(u->place.root, e);
+	/* A layer is made durable by whoever makes it count. */
+	return u->layer ? 0 : sandbox_sync(u->place.root, e);
 }
 
 static int
@@ -268,9 +286,9 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 	static const struct option options[] = { { "max-size", required_argument, NULL, 's' },
 		{ "max-entries", required_argument, NULL, 'n' }, { "progress", required_argument, NULL, 'p' },
 		{ "dirfd", required_argument, NULL, 'd' }, { "layer", no_argument, NULL, 'l' },
-		{ "merge", no_argument, NULL, 'g' }, { "owner", required_argument, NULL, 'o' },
-		{ "probe", no_argument, NULL, 'b' }, { "digest", no_argument, NULL, 'm' },
-		{ NULL, 0, NULL, 0 } };
+		{ "apart", no_argument, NULL, 'a' }, { "merge", no_argument, NULL, 'g' },
+		{ "owner", required_argument, NULL, 'o' }, { "probe", no_argument, NULL, 'b' },
+		{ "digest", no_argument, NULL, 'm' }, { NULL, 0, NULL, 0 } };
 	int c, r = 0;
 
 	opterr = 0;
@@ -283,6 +301,8 @@ parse_args(int argc, char **argv, struct unpack *u, struct err *e)
 			r = parse_fd(optarg, "--progress", &u->progress, e);
 		else if (c == 'd')
 			r = parse_fd(optarg, "--dirfd", &u->dirfd, e);
+		else if (c == 'a')
+			u->layer = u->apart = true;
 		else if (c == 'l')
 			u->layer = true;
 		else if (c == 'm')
@@ -418,10 +438,14 @@ run(struct unpack *u, int argc, char **argv, struct err *e)
 	umask(0);
 	load_locale();
 	stream_init(&u->stream, STDIN_FILENO, u->progress, u->max_size);
-	place_init(&u->place, u->dirfd, u->layer || u->merge ? &u->own : NULL);
+	u->notes.fd = STDOUT_FILENO;
+	place_init(&u->place, u->dirfd, u->layer || u->merge ? &u->own : NULL, u->apart ? &u->notes : NULL);
 	if ((r = own_paths_init(&u->own, e)) < 0 || (r = begin_digest(u, e)) < 0 ||
 	    (r = stream_peek(&u->stream, &memory, e)) < 0 ||
 	    (r = sandbox_enter(u->dirfd, memory, u->max_size, e)) < 0 || (r = unpack_all(u, e)) < 0)
+		return r;
+	if (u->apart &&
+	    ((r = note_add(&u->notes, NOTE_DIGEST, "", e)) < 0 || (r = notes_flush(&u->notes, e)) < 0))
 		return r;
 	return tell_digest(u, e);
 }
@@ -442,6 +466,8 @@ exit_status(int r)
 		return EXIT_LIMIT;
 	case E_NOSPC:
 		return EXIT_FULL;
+	case E_STATE:
+		return EXIT_APART;
 	default:
 		return EXIT_SYSTEM;
 	}

@@ -26,11 +26,12 @@
 #define TIMES_MAX (256u * 1024)
 
 void
-place_init(struct place *p, int root, struct own_paths *own)
+place_init(struct place *p, int root, struct own_paths *own, struct notes *notes)
 {
 	memset(p, 0, sizeof(*p));
 	p->root = root;
 	p->own = own;
+	p->notes = notes;
 	p->parent = -1;
 }
 
@@ -50,6 +51,47 @@ forget_parent(struct place *p)
 	p->stale = false;
 }
 
+/* A directory on the way, made if it is missing. What is no directory would be something else on lower layers. */
+static int
+enter_apart(struct place *p, int at, const char *name, const char *path, struct err *e)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOTDIR || errno == ELOOP)
+		return err_set(e, E_STATE, "it depends on lower layers");
+	if (errno != ENOENT || mkdirat(at, name, 0755) != 0)
+		return err_sys(e, "making its directory");
+	if ((r = note_add(p->notes, NOTE_IMPLIED, path, e)) < 0)
+		return r;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "opening its directory") : fd;
+}
+
+/* The same for all of a path, which is a normalized one. */
+static int
+open_apart(struct place *p, char *dir, struct err *e)
+{
+	AUTO(fd) int at = inroot_open(p->root, ".", O_RDONLY | O_DIRECTORY, 0, e);
+
+	if (at < 0)
+		return at;
+	for (char *name = dir, *slash; name != NULL && *name != '\0';
+	     name = slash != NULL ? slash + 1 : NULL) {
+		if ((slash = strchr(name, '/')) != NULL)
+			*slash = '\0';
+		int next = enter_apart(p, at, name, dir, e);
+		if (slash != NULL)
+			*slash = '/';
+		if (next < 0)
+			return next;
+		fd_close(at);
+		at = next;
+	}
+	return take_fd(at);
+}
+
 /* The directory for path, missing ones are made. Borrowed until the next call. */
 static int
 open_parent(struct place *p, const char *path, const char **last, struct err *e)
@@ -63,7 +105,9 @@ open_parent(struct place *p, const char *path, const char **last, struct err *e)
 	if (p->parent >= 0 && strcmp(dir, p->parent_path) == 0)
 		return p->parent;
 	forget_parent(p);
-	if (dir[0] == '\0')
+	if (p->notes != NULL)
+		fd = open_apart(p, dir, e);
+	else if (dir[0] == '\0')
 		fd = inroot_open(p->root, ".", O_RDONLY | O_DIRECTORY, 0, e);
 	else if ((fd = inroot_open(p->root, dir, O_RDONLY | O_DIRECTORY, 0, e)) == -E_NOENT)
 		fd = inroot_mkdirs(p->root, dir, 0755, e);
@@ -71,7 +115,7 @@ open_parent(struct place *p, const char *path, const char **last, struct err *e)
 		/* A file, a loop or a dangling link on the way: the archive made it so. */
 		if (e->sys == ENOTDIR || e->sys == ELOOP || e->sys == ENOENT || e->sys == EEXIST)
 			e->code = E_CORRUPT;
-		return err_wrap(e, "its directory");
+		return e->code == E_STATE ? fd : err_wrap(e, "its directory");
 	}
 	p->parent = fd;
 	memcpy(p->parent_path, dir, strlen(dir) + 1);
@@ -190,6 +234,8 @@ place_dir(struct place *p, const char *path, const struct meta *m, struct archiv
 	}
 	if (fd < 0)
 		return fd;
+	if (r == 2 && p->notes != NULL && note_add(p->notes, NOTE_EXPLICIT, path, e) < 0)
+		return -e->code;
 	/* The entry says all that the directory has from now on. */
 	if (r == 2 && p->own != NULL && sandbox_clear_xattrs(fd) != 0)
 		return err_sys(e, "removing extended attributes");
@@ -258,7 +304,10 @@ place_hardlink(struct place *p, const char *path, const char *target, struct err
 	const char *last;
 	int dirfd, r;
 
-	if ((from = inroot_open_parent(p->root, target, name, e)) < 0)
+	from = inroot_open_parent(p->root, target, name, e);
+	if (p->notes != NULL && (from < 0 || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0))
+		return err_set(e, E_STATE, "it is a link to what lower layers have");
+	if (from < 0)
 		return err_wrap(e, "its link target");
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_set(e, E_CORRUPT, "a hard link to what is not in the archive before it");
@@ -286,6 +335,12 @@ place_whiteout(struct place *p, const char *path, enum whiteout what, const char
 	if (what == WHITEOUT_SKIP)
 		return 0;
 	entry_split(path, dir, &last);
+	if (p->notes != NULL && what == WHITEOUT_OPAQUE)
+		return note_add(p->notes, NOTE_OPAQUE, dir, e);
+	if (p->notes != NULL) {
+		r = snprintf(hidden, sizeof(hidden), "%s%s%s", dir, dir[0] != '\0' ? "/" : "", name);
+		return r >= (int)sizeof(hidden) ? 0 : note_add(p->notes, NOTE_GONE, hidden, e);
+	}
 	AUTO(fd) int fd = inroot_open(p->root, dir[0] != '\0' ? dir : ".", O_RDONLY | O_DIRECTORY, 0, e);
 	if (fd < 0) {
 		/* There is no such directory: nothing to take away. */

@@ -10,6 +10,7 @@
 
 #include "unpack/entry.h"
 #include "unpack/meta.h"
+#include "unpack/notes.h"
 #include "unpack/whiteout.h"
 
 /* A directory whose modification time is set when everything below it stands. */
@@ -21,7 +22,8 @@ struct place_time {
 struct place {
 	int root;              /* borrowed */
 	struct own_paths *own; /* unpacking a layer on top of others: what it has put there; else NULL */
-	int parent;            /* the directory of the last entry, -1 none */
+	struct notes *notes; /* a layer without those below it: what there is to say about them; else NULL */
+	int parent;          /* the directory of the last entry, -1 none */
 	char parent_path[ENTRY_PATH_MAX];
 	bool stale; /* a symlink went away: parent may be another directory now */
 	struct place_time *times;
@@ -32,8 +34,11 @@ struct place {
 	unsigned long long dropped_xattrs;
 };
 
-/* own: NULL, or empty and borrowed: then an entry may take the place of what was there before. */
-void place_init(struct place *, int root, struct own_paths *own);
+/*
+ * own: NULL, or empty and borrowed: then an entry may take the place of what was there before. notes: NULL, or
+ * borrowed: what depends on a layer below is E_STATE.
+ */
+void place_init(struct place *, int root, struct own_paths *own, struct notes *notes);
 void place_fini(struct place *);
 
 int place_dir(

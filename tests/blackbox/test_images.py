@@ -363,6 +363,35 @@ def test_whiteouts_of_others(node, box, tmp_path):
     assert out.split() == ["/keep", "/t", "/d:", "b", "/f:", "in", "/o:", "new"]
 
 
+def test_layers_that_need_those_below(node, box, tmp_path):
+    """Directories without an entry, names behind links, links to lower files: as if each layer came after the other."""
+    link = {"type": tarfile.SYMTYPE}
+    old = {"mode": 0o711, "uid": 5, "mtime": 1000}
+    layers = [
+        layer(("p", None, old), ("p/q", None, old), ("p/q/a", b"1"), ("x", None, old), ("x/y", None, old), ("x/y/z", b"2"),
+              ("x/y/w", b"2"), ("real", None), ("real/c", b"3"), ("alias", b"", {**link, "linkname": "real"}), ("twin", b"4"),
+              ("o", None, old), ("o/in", b"5"), ("deep", None, old), ("deep/er", None, old), ("deep/er/f", b"6")),
+        layer(("p/q/new", b"7"), ("x/y/.wh.z", b""), ("none/here/.wh.thing", b""), ("only/.wh.thing", b"")),
+        layer(("alias/d", b"8"), ("alias/.wh.c", b"")),
+        layer(("second", b"", {"type": tarfile.LNKTYPE, "linkname": "twin"}), ("o/.wh..wh..opq", b""), ("o/fresh", b"9")),
+        layer((".wh.deep", b""), ("deep/other", b"10")),
+        layer((".", None, {"mode": 0o755}), (".wh.only", b""), ("last", b"11")),
+    ]
+    archive = str(tmp_path / "n.tar")
+    docker_archive(archive, {}, [busybox_layer(box)] + layers)
+    node("load", "-i", archive)
+    def inside(*words):
+        return node("run", "--rm", "foreign:1", "/bin/busybox", *words).out.split()
+
+    assert sorted(inside("find", "/p", "/x", "/real", "/o", "/deep", "/last")) == [
+        "/deep", "/deep/other", "/last", "/o", "/o/fresh", "/p", "/p/q", "/p/q/a", "/p/q/new", "/real", "/real/d", "/x",
+        "/x/y", "/x/y/w"]
+    assert inside("readlink", "/alias") == ["real"]
+    first, second = inside("stat", "-c", "%i", "/twin", "/second")
+    assert first == second
+    assert inside("stat", "-c", "%a:%u", "/p", "/p/q", "/x", "/x/y", "/o") == ["711:5"] * 5
+
+
 def test_layers_are_unpacked_once(node, box, tmp_path):
     """A second image on the same layers adds its own only; 16 loads at once unpack each layer once."""
     first, second = busybox_layer(box), layer(("more", b"1"))

@@ -508,7 +508,7 @@ def test_one_flight_per_blob(onode, peer):
     """Many pulls of one image at the same time fetch each blob once, and all of them end well."""
     image = large()
     name = peer.put("crowd", "1", image)
-    pulls = [onode.start("-q", "pull", name) for _ in range(24)]
+    pulls = [onode.start("-q", "pull", name) for _ in range(64)]
     for process in pulls:
         out, err = process.communicate(timeout=4 * lab.HANG)
         assert (process.returncode, out.decode()) == (0, image.digest + "\n"), err
