@@ -93,12 +93,4 @@ struct pot_build_pruned {
 int pot_build_prune(
     struct pot_ctx *, const struct pot_build_prune_args *, struct pot_build_pruned *, struct err *);
 
-struct pot_build_cached {
-	const char *key, *text;
-	int64_t created_ns, used_ns;
-	uint64_t bytes; /* of its files */
-};
-typedef int pot_build_cached_fn(void *arg, const struct pot_build_cached *);
-int pot_build_list(struct pot_ctx *, pot_build_cached_fn *, void *arg, struct err *);
-
 #endif

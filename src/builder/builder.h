@@ -140,13 +140,7 @@ struct bld_step {
 	char where[96];        /* "Potfile:12", "flavour nginx:3": for messages */
 	struct bld_run run;    /* BLD_RUN */
 	struct bld_copy *copy; /* BLD_COPY */
-	/*
-	 * BLD_COPY out of another tree, or NULL: copy->src is opened when it is needed. alias says what the step
-	 * takes from there in a way that is the same for the same: with the tree's chain id it is a key that needs no look.
-	 * BLD_SQUASH: the layers upon this tree become one.
-	 */
-	const struct bld_tree *from;
-	const char *alias;
+	const struct bld_tree *from; /* BLD_SQUASH: the layers upon this tree become one */
 	const char *path; /* BLD_MKDIR: absolute; 0755 and root's; nothing to do where it is there */
 };
 

@@ -15,11 +15,6 @@
 
 /* ---- keys ------------------------------------------------------------------------------------- */
 
-struct keys {
-	char key[BLD_KEY_LEN];
-	char first[BLD_KEY_LEN]; /* "" or one that is looked for before, and needs no look at the content */
-};
-
 static int
 simple_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, const char *kind, char *out,
     struct err *e)
@@ -30,7 +25,6 @@ simple_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s,
 	if (rc < 0)
 		return rc;
 	bld_key_text(&k, "path", s->path);
-	bld_key_text(&k, "alias", s->alias);
 	if (s->from != NULL)
 		bld_key_tree(&k, "from", s->from);
 	return bld_key_end(&k, out, e);
@@ -50,17 +44,17 @@ copy_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, c
 }
 
 static int
-make_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, struct keys *k, struct err *e)
+make_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, char *key, struct err *e)
 {
 	switch (s->kind) {
 	case BLD_RUN:
-		return bld_key_run(&s->run, tree, b->epoch, k->key, e);
+		return bld_key_run(&s->run, tree, b->epoch, key, e);
 	case BLD_COPY:
-		return copy_key(b, tree, s, k->key, e);
+		return copy_key(b, tree, s, key, e);
 	case BLD_MKDIR:
-		return simple_key(b, tree, s, "mkdir", k->key, e);
+		return simple_key(b, tree, s, "mkdir", key, e);
 	case BLD_SQUASH:
-		return simple_key(b, tree, s, "squash", k->key, e);
+		return simple_key(b, tree, s, "squash", key, e);
 	}
 	return err_set(e, E_INVAL, "an unknown kind of step");
 }
@@ -158,87 +152,49 @@ work_with_token(
 /* ---- the cache before it ------------------------------------------------------------------------------ */
 
 static int
-look_up(struct bld *b, const struct keys *k, const char *key, struct bld_record *r, struct err *e)
+look_up(struct bld *b, const char *key, struct bld_record *r, struct err *e)
 {
 	int rc = bld_cache_get(b, key, r, e);
 
 	if (rc == 1)
 		r->did.cached = !b->no_cache;
-	/* Found by its content: the next time the source's identity will do. */
-	if (rc == 1 && key == k->key && k->first[0] != '\0' && bld_cache_put(b, k->first, r, NULL) < 0)
-		return 1;
 	return rc;
 }
 
 /* Alone with this key on the node. */
 static int
-make_it(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, const struct keys *k,
+make_it(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, const char *key,
     struct bld_record *r, struct err *e)
 {
-	int lock = bld_cache_lock(b, k->key, e), rc;
+	int lock = bld_cache_lock(b, key, e), rc;
 
 	if (lock < 0)
 		return lock;
 	/* Somebody else may have made it while we waited. */
-	rc = look_up(b, k, k->key, r, e);
+	rc = look_up(b, key, r, e);
 	if (rc == 0) {
 		memset(r, 0, sizeof(*r));
 		snprintf(r->text, sizeof(r->text), "%s", s->text);
 		rc = work_with_token(b, tree, s, r, e);
 		if (rc == 0)
-			rc = bld_cache_put(b, k->key, r, e);
-		if (rc == 0 && k->first[0] != '\0')
-			rc = bld_cache_put(b, k->first, r, e);
+			rc = bld_cache_put(b, key, r, e);
 		fault_point("build.recorded");
 	}
-	bld_cache_unlock(b, k->key, lock);
+	bld_cache_unlock(b, key, lock);
 	return rc < 0 ? rc : 0;
 }
 
 static int
-find_or_make(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, const struct keys *k,
-    struct bld_record *r, struct err *e)
-{
-	int rc = look_up(b, k, k->key, r, e);
-
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	rc = crew_work(b, e);
-	return rc < 0 ? rc : make_it(b, tree, s, k, r, e);
-}
-
-static int
-by_content(struct bld *b, const struct bld_tree *tree, const struct bld_step *s, struct keys *k,
-    struct bld_record *r, struct err *e)
-{
-	struct bld_look *look = NULL;
-	int rc = 0;
-
-	if (s->kind == BLD_COPY && s->from != NULL)
-		rc = bld_look_begin(b, s->from, &look, &s->copy->src, e);
-	if (rc == 0)
-		rc = make_key(b, tree, s, k, e);
-	if (rc == 0)
-		rc = find_or_make(b, tree, s, k, r, e);
-	bld_look_end(look);
-	if (s->kind == BLD_COPY && s->from != NULL)
-		s->copy->src = -1;
-	return rc;
-}
-
-static int
-try_step(
+find_or_make(
     struct bld *b, const struct bld_tree *tree, const struct bld_step *s, struct bld_record *r, struct err *e)
 {
-	struct keys k = { "", "" };
+	char key[BLD_KEY_LEN];
 	int rc = bld_check(b, e);
 
-	if (rc == 0 && s->kind == BLD_COPY && s->from != NULL && s->alias != NULL) {
-		rc = simple_key(b, tree, s, "copy from", k.first, e);
-		if (rc == 0 && (rc = look_up(b, &k, k.first, r, e)) == 1)
-			return 0;
-	}
-	return rc < 0 ? rc : by_content(b, tree, s, &k, r, e);
+	if (rc < 0 || (rc = make_key(b, tree, s, key, e)) < 0 || (rc = look_up(b, key, r, e)) != 0)
+		return rc < 0 ? rc : 0;
+	rc = crew_work(b, e);
+	return rc < 0 ? rc : make_it(b, tree, s, key, r, e);
 }
 
 int
@@ -249,7 +205,7 @@ bld_step_do(
 	int rc;
 
 	crew_step_begin(b, s->text, s->where);
-	rc = try_step(b, tree, s, &r, e);
+	rc = find_or_make(b, tree, s, &r, e);
 	if (rc == BLD_LEFT)
 		return rc;
 	crew_step_end(b, &r.did, rc < 0);

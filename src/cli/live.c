@@ -46,7 +46,7 @@ count_lines(const char *text)
 }
 
 int
-live_draw(struct live *l, const char *text, struct err *e)
+live_draw_to(struct live *l, int fd, const char *text, struct err *e)
 {
 	AUTO_FINI(buf) struct buf frame = BUF_INIT(FRAME_MAX);
 	size_t total = count_lines(text), shown, done = 0;
@@ -77,5 +77,11 @@ live_draw(struct live *l, const char *text, struct err *e)
 	l->lines = done;
 	l->anew = false;
 	rc = buf_check(&frame, "the table", e);
-	return rc < 0 ? rc : fd_write_all(STDOUT_FILENO, frame.data, frame.len, "standard output", e);
+	return rc < 0 ? rc : fd_write_all(fd, frame.data, frame.len, "the terminal", e);
+}
+
+int
+live_draw(struct live *l, const char *text, struct err *e)
+{
+	return live_draw_to(l, STDOUT_FILENO, text, e);
 }

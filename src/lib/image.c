@@ -423,8 +423,9 @@ static int
 tell_used(void *arg, int (*add)(void *, const char *, const char *), void *add_arg, struct err *e)
 {
 	struct used_arg u = { arg, add, add_arg };
+	int rc = eng_image_users(u.eng, add_used, &u, e);
 
-	return eng_image_users(u.eng, add_used, &u, e);
+	return rc < 0 ? rc : lib_build_used(u.eng, add, add_arg, e);
 }
 
 static int

@@ -19,4 +19,8 @@ int lib_find(struct img_store *, const char *name, struct reference *, struct im
 int lib_name(struct img_store *, const struct reference *, const struct img_image *,
     const struct digest *digest, struct err *) MUST_CHECK;
 
+/* build.c: what the cache of steps needs, for prune. */
+int lib_build_used(struct eng *, int (*add)(void *, const char *fs, const char *manifest), void *arg,
+    struct err *) MUST_CHECK;
+
 #endif

@@ -24,6 +24,8 @@
 /* In the order of the alphabet. */
 const struct config_key config_keys[] = {
 	{ "btrfs_root", NULL, CONFIG_STRING, "", NULL, "directory on btrfs for the subvolumes", 0, 0 },
+	{ "build_cache_max", NULL, CONFIG_SIZE, "20G", NULL,
+	    "how much of steps' files builds keep, those used last; 0: all", 0, UINT64_MAX },
 	{ "cgroup_parent", NULL, CONFIG_STRING, "", NULL, "cgroup under which those of the pots are made", 0,
 	    0 },
 	{ "external_interface", "POT_EXTIF", CONFIG_STRING, "", NULL,

@@ -11,6 +11,7 @@ static const struct {
 	const char *verb;
 	image_run *run;
 } verbs[] = {
+	{ "build", image_build },
 	{ "commit", image_commit },
 	{ "flavours", image_flavours },
 	{ "history", image_history },
