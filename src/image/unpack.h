@@ -30,6 +30,8 @@ struct img_unpack_args {
 	const struct digest *diff;   /* of the uncompressed tar: rootfs.diff_ids of the config */
 	uint64_t max_size;           /* bytes unpacked at most; 0: IMG_UNPACK_MAX */
 	const volatile bool *cancel; /* ends waiting for another process with E_INTR; may be NULL */
+	bool no_wait;                /* E_BUSY instead of waiting for another process */
+	bool apart;                  /* beside what is below, see img_unpack_stack; where STOR_CAP_STACK */
 };
 #define IMG_UNPACK_MAX (UINT64_C(64) << 30)
 
@@ -58,6 +60,17 @@ int img_unpack_fd(const struct img_unpack *);
  * *u is released in every case.
  */
 int img_unpack_end(struct img_unpack **u, bool ok, struct err *) MUST_CHECK;
+
+/*
+ * Layers that are unpacked beside each other. Of one begun with .apart the parent need not be there yet. When all
+ * bytes are written, img_unpack_close closes the pipe and gives a fd that becomes readable when the unpacker is about
+ * to end. img_unpack_check then checks digest and all, as img_unpack_end does, and makes nothing visible. After one
+ * stor_sync for all of them img_unpack_stack does, parents first. 1 from either: this layer can only be unpacked on
+ * top of the others; it is as if it had not been begun, *u is released. On failure img_unpack_end(u, false).
+ */
+int img_unpack_close(struct img_unpack *);
+int img_unpack_check(struct img_unpack **u, struct err *) MUST_CHECK;
+int img_unpack_stack(struct img_unpack **u, struct err *) MUST_CHECK;
 
 /*
  * The same for a layer whose blob is in the store. progress gets the number of
