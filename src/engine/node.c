@@ -22,7 +22,7 @@
 
 /* What init makes below the root; de-init removes just these. */
 static const char *const node_dirs[] = { "pots", "bases", "tmp", "storage", "userns", "images", "cpus",
-	"registries" };
+	"registries", "build" };
 
 static struct stor_params
 wanted_storage(const struct eng *g, const struct pot_init_args *a)
