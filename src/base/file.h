@@ -40,6 +40,9 @@ int dir_make_path(const char *path, mode_t, struct err *) MUST_CHECK;
  */
 int tree_remove(int dirfd, const char *name, struct err *) MUST_CHECK;
 
+/* Waits until everything below dirfd/name is on the disk: each file and directory. */
+int tree_sync(int dirfd, const char *name, struct err *) MUST_CHECK;
+
 /* Bytes (st_blocks) allocated below dirfd/name, each inode once, same file system only. */
 int tree_usage(int dirfd, const char *name, uint64_t *bytes, struct err *) MUST_CHECK;
 

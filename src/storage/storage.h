@@ -54,9 +54,10 @@ struct stor_point {
 
 /* How a part differs from what it will stand on, besides by what is in it. Paths as in an archive: "a/b", "" the root. */
 struct stor_changes {
-	const struct strv *gone;    /* names that are no more */
-	const struct strv *opaque;  /* directories in which nothing of what is below shows */
-	const struct strv *implied; /* directories of the part that take owner, mode and all else from below */
+	const struct strv *gone;   /* names that are no more */
+	const struct strv *opaque; /* directories in which nothing of what is below shows */
+	const struct strv
+	    *implied; /* directories of the part that take owner, mode and all else from below */
 };
 
 /* Who a snapshot is, in lower-case hexadecimal digits: the same wherever a stream brought it. */
@@ -81,7 +82,7 @@ typedef int stor_snap_fn(void *arg, const struct stor_snap *);
 struct stor; /* an opened installation */
 
 struct stor_params {
-	const char *mechanism;  /* "zfs", "btrfs", "overlay", "fake" */
+	const char *mechanism;  /* "zfs", "btrfs", "overlay", "copy", "fake" */
 	const char *zfs_root;   /* zfs: parent dataset, e.g. "tank/pot"; else NULL */
 	const char *btrfs_root; /* btrfs: directory on a btrfs, NULL: <root>/storage */
 };
@@ -196,7 +197,7 @@ struct stor {
 };
 
 extern const struct stor_ops *const stor_table[]; /* best first, NULL at the end; fake only in tests */
-extern const struct stor_ops stor_zfs, stor_btrfs, stor_overlay, stor_fake;
+extern const struct stor_ops stor_zfs, stor_btrfs, stor_overlay, stor_copy, stor_fake;
 
 /* NULL when no such mechanism is built in. */
 const struct stor_ops *stor_find(const char *mechanism);

@@ -14,7 +14,7 @@ shift
 suite=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
 shift
-[ $# -gt 0 ] || set -- fake overlay btrfs zfs
+[ $# -gt 0 ] || set -- copy overlay btrfs zfs
 work=$(mktemp -d "${TMPDIR:-/tmp}/storage-conformance-XXXXXX")
 status=0
 
@@ -44,9 +44,9 @@ undisk() {
 	rm "$work/$1.img"
 }
 
-run_fake() {
+run_copy() {
 	disk small 64M mkfs.ext4 -q -m 0
-	"$suite" fake "$work/fake" --small "$work/small/pot" || status=1
+	"$suite" copy "$work/copy" --small "$work/small/pot" || status=1
 	undisk small
 }
 

@@ -241,7 +241,7 @@ clone_is_cheap(struct suite *t)
 	struct stor_info info;
 
 	if (suite_copies(t))
-		SKIP("fake copies");
+		SKIP("copies share nothing");
 	DO(stor_create(t->s, BASE("a"), &t->e));
 	int root = stor_mount(t->s, BASE("a"), false, &t->e);
 	OK(root >= 0);

@@ -43,7 +43,7 @@ suite_fail(struct suite *t, const char *file, int line, const char *what)
 bool
 suite_copies(const struct suite *t)
 {
-	return strcmp(t->par.mechanism, "fake") == 0;
+	return strcmp(t->par.mechanism, "copy") == 0;
 }
 
 struct stor *

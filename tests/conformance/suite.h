@@ -61,7 +61,7 @@ bool suite_fail(struct suite *, const char *file, int line, const char *what);
 #define POT(n) ((struct stor_fs){ STOR_POT, (n) })
 #define BASE(n) ((struct stor_fs){ STOR_BASE, (n) })
 
-/* The fake copies where the others share, and cannot refuse writes. */
+/* copy: copies where the others share, and cannot refuse writes. */
 bool suite_copies(const struct suite *);
 /* Opens the installation anew, as another process would. NULL with t->e filled. */
 struct stor *suite_open(struct suite *);

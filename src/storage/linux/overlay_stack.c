@@ -249,8 +249,8 @@ make_alike(const struct pair *p, const char *path, struct err *e)
 }
 
 static int
-each(const struct pair *p, const struct strv *v,
-    int (*fn)(const struct pair *, const char *, struct err *), struct err *e)
+each(const struct pair *p, const struct strv *v, int (*fn)(const struct pair *, const char *, struct err *),
+    struct err *e)
 {
 	int rc = 0;
 
