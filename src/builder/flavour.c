@@ -160,7 +160,7 @@ add_literal(struct strv *v, const char *name)
 	AUTO_FINI(buf) struct buf b = BUF_INIT(2 * PATH_MAX);
 
 	for (const char *s = name; *s != '\0'; s++)
-		buf_fmt(&b, "%s%c", strchr("*?[]\\", *s) != NULL ? "\\" : "", *s);
+		buf_fmt(&b, "%s%c", strchr("*?[\\", *s) != NULL ? "\\" : "", *s);
 	strv_add(v, buf_cstr(&b));
 	if (b.failed)
 		v->failed = true;
@@ -480,7 +480,7 @@ add_script(struct expander *x, const struct flavour *f, struct err *e)
 		return -E_NOMEM;
 	buf_fmt(&text, "FLAVOUR %s: %s.sh", f->name, f->name);
 	/* Not in /tmp: scripts empty that, and a mount point cannot be removed. */
-	buf_fmt(&target, "/.flavour-%s.sh", f->name);
+	buf_fmt(&target, "/dev/.pot-flavour/%s.sh", f->name);
 	*mount = (struct bld_mount){ .kind = BLD_MOUNT_FILE,
 		.target = keep_text(x->r, &target, e),
 		.data = buf_cstr(&f->script.text),
@@ -497,7 +497,8 @@ add_script(struct expander *x, const struct flavour *f, struct err *e)
 	step.run = (struct bld_run){ .argv = (const char *const *)strv_argv(argv),
 		.env = (const char *const *)strv_argv(env),
 		.mounts = mount,
-		.nmounts = 1 };
+		.nmounts = 1,
+		.network = x->b->network };
 	return add_step(x->r, &step, e);
 }
 

@@ -15,8 +15,7 @@ struct bld_flavour_options {
  * Appends what the flavours come to, dependencies first, to the recipe. refs: as people type them
  * ("nginx?port=8080"), NULL-terminated. dir: where FLAVOUR of a Potfile looks first (the context), or -1;
  * what comes from there is hostile and takes no file of the host. Ports are in the settings twice:
- * BLD_SET_PORT (to publish) and IMG_SET_EXPOSE. The network of a script is BLD_NET_DEFAULT: the caller may
- * set another in the steps of kind BLD_RUN.
+ * BLD_SET_PORT (to publish) and IMG_SET_EXPOSE. Scripts have the network of the bld.
  */
 int bld_flavours_expand(
     struct bld *, const char *const *refs, int dir, struct bld_recipe *, struct err *) MUST_CHECK;

@@ -23,6 +23,7 @@ struct making {
 	const struct pot_flavours *flavours;
 	struct bld *b;
 	struct bld_recipe recipe;
+	size_t nsteps, done;         /* of the recipe: how far to walk, how many were done */
 	struct bld_tree first, tree; /* what it begins with, and what it has come to */
 	char snapshot[128];          /* of args->from_pot */
 };
@@ -156,12 +157,10 @@ walk(void *arg, struct bld *b, size_t index, struct err *e)
 
 	(void)index;
 	m->tree = m->first;
-	for (size_t i = 0; i < m->recipe.nsteps && rc == 0; i++) {
-		struct bld_step *step = &m->recipe.steps[i];
+	for (size_t i = 0; i < m->nsteps && rc == 0; i++) {
+		const struct bld_step *step = &m->recipe.steps[i];
 		struct bld_did did;
 
-		if (step->kind == BLD_RUN)
-			step->run.network = network_of(m->args, m->flavours->network);
 		rc = bld_step_do(b, &m->tree, step, &did, e);
 		if (rc < 0 && rc > -(int)E_COUNT)
 			err_wrap(e, "%s", step->where);
@@ -169,19 +168,36 @@ walk(void *arg, struct bld *b, size_t index, struct err *e)
 	return rc;
 }
 
+static void
+count_done(void *arg, const struct pot_build_event *ev)
+{
+	struct making *m = arg;
+
+	if (ev->kind == POT_BUILD_STEP_END && !ev->failed)
+		m->done = ev->step;
+	if (m->flavours->fn != NULL)
+		m->flavours->fn(m->flavours->arg, ev);
+}
+
 static int
 do_steps(struct making *m, struct err *e)
 {
 	const unsigned steps = (unsigned)m->recipe.nsteps;
-	const struct bld_crew_args crew = { .n = 1,
-		.steps = &steps,
-		.jobs = 1,
-		.walk = walk,
-		.arg = m,
-		.fn = m->flavours->fn,
-		.fn_arg = m->flavours->arg };
+	const struct bld_crew_args crew = {
+		.n = 1, .steps = &steps, .jobs = 1, .walk = walk, .arg = m, .fn = count_done, .fn_arg = m
+	};
 
+	m->nsteps = m->recipe.nsteps;
 	return bld_crew_run(m->b, &crew, e);
+}
+
+/* For a look at what the failed step found: the tree before it, whose steps were all done. */
+static void
+go_back(struct making *m)
+{
+	m->b->no_cache = false;
+	m->nsteps = m->done;
+	(void)!walk(m, m->b, 0, NULL);
 }
 
 /* ---- settings ------------------------------------------------------------------------------------ */
@@ -407,6 +423,7 @@ make_all(struct making *m, struct err *e)
 
 	m->recipe.options = &options;
 	m->b->no_cache = m->flavours->no_cache;
+	m->b->network = network_of(m->args, m->flavours->network);
 	/* What is written wrong is told before anything is done. */
 	rc = bld_flavours_expand(m->b, m->flavours->names, -1, &m->recipe, e);
 	if (rc == 0)
@@ -416,9 +433,10 @@ make_all(struct making *m, struct err *e)
 	rc = do_steps(m, e);
 	if (rc == 0)
 		return make_pot(m, e);
-	/* For a look at what the failed one found. */
-	if (m->args->keep && m->tree.any)
+	if (m->args->keep) {
+		go_back(m);
 		(void)!make_pot(m, NULL);
+	}
 	return rc;
 }
 
