@@ -15,7 +15,7 @@ build="gcc libc6-dev make meson ninja-build pkg-config libconfuse-dev libjansson
 demo="mmdebstrap debian-archive-keyring ca-certificates util-linux iproute2 curl"
 test="clang clang-format libclang-rt-14-dev llvm zfs-fuse btrfs-progs e2fsprogs busybox-static python3-pytest
 	python3-pip mandoc xz-utils zstd strace iproute2 nftables iptables procps curl bind9-dnsutils
-	python3-grpcio python3-grpc-tools docker-registry openssl skopeo umoci podman buildah signify-openbsd shellcheck
+	python3-grpcio python3-grpc-tools python3-hpack docker-registry openssl skopeo umoci podman buildah signify-openbsd shellcheck
 	dpkg-dev autoconf automake libtool flex tcl perl"
 bench="wrk nginx-light docker-registry hyperfine crun runc podman systemd-container busybox-static strace iproute2 nftables iperf3"
 

@@ -18,6 +18,7 @@
 #define CONNECTIONS_MAX 64
 #define CHUNK 16384
 #define READS_A_TURN 8
+#define ACCEPTS_A_TURN 16
 /* Whoever connects speaks at once; one that does not has no place for ever. */
 #define SILENCE_MS 30000
 /* The agent waits two seconds for our end. */
@@ -29,7 +30,7 @@ struct conn {
 	struct h2 *h2;
 	int fd;
 	struct loop_io *io;
-	struct loop_timer *silence; /* until it has said something */
+	struct loop_timer *silence; /* until it has said something; and when it has been thrown out */
 	const uint8_t *out;         /* pulled, not sent yet */
 	size_t nout;
 	bool is_over; /* to be closed when `out` is sent */
@@ -99,12 +100,18 @@ conn_turn(struct conn *c)
 		return;
 	}
 	if (c->nout > 0) {
-		loop_io_set(c->io, POLLIN | POLLOUT);
+		loop_io_set(c->io, c->is_over ? POLLOUT : POLLIN | POLLOUT);
 		return;
 	}
 	loop_io_set(c->io, POLLIN);
 	if (c->is_over || h2_is_over(c->h2) || c->server->nomad->is_leaving)
 		conn_close(c);
+}
+
+static void
+conn_silent(void *arg)
+{
+	conn_close(arg);
 }
 
 /* False: there is nothing more to come. */
@@ -124,8 +131,10 @@ read_in(struct conn *c)
 			return false;
 		loop_timer_free(take_ptr(c->silence));
 		if (!h2_feed(c->h2, chunk, (size_t)n)) {
+			/* It may still hear why. */
 			c->is_over = true;
-			return true;
+			c->silence = loop_timer_new(c->server->nomad->loop, GOODBYE_MS, conn_silent, c);
+			return c->silence != NULL;
 		}
 	}
 	return true;
@@ -143,12 +152,6 @@ conn_ready(void *arg, short revents)
 	conn_turn(c);
 }
 
-static void
-conn_silent(void *arg)
-{
-	conn_close(arg);
-}
-
 /* Something has been queued, in a turn of somebody else. */
 static void
 conn_wake(void *arg)
@@ -156,7 +159,7 @@ conn_wake(void *arg)
 	struct conn *c = arg;
 
 	if (c->io != NULL)
-		loop_io_set(c->io, POLLIN | POLLOUT);
+		loop_io_set(c->io, c->is_over ? POLLOUT : POLLIN | POLLOUT);
 }
 
 static void *
@@ -209,14 +212,17 @@ static void
 server_ready(void *arg, short revents)
 {
 	struct server *s = arg;
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
-		return;
-	if (s->nconns >= CONNECTIONS_MAX || s->nomad->is_leaving)
-		fd_close(fd);
-	else
-		conn_new(s, fd);
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		if (s->nconns >= CONNECTIONS_MAX || s->nomad->is_leaving)
+			fd_close(fd);
+		else
+			conn_new(s, fd);
+	}
 }
 
 static void
@@ -337,7 +343,7 @@ listen_on(struct server *s, struct err *e)
 		return rc;
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(s->path, 0600) < 0 ||
-	    listen(s->fd, CONNECTIONS_MAX) < 0)
+	    listen(s->fd, SOMAXCONN) < 0)
 		return err_sys(e, "listen on '%s'", s->path);
 	return give_to_group(s, e);
 }

@@ -151,7 +151,10 @@ class Plugin:
 
     def __init__(self, program, env=None, handshake=True, **popen):
         self.process = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
-            **os.environ, "NOMAD_PLUGIN_MAGIC_COOKIE": COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "2", **(env or {})}, **popen)
+            **os.environ, "NOMAD_PLUGIN_MAGIC_COOKIE": COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "2",
+            # What was freed is not to count as memory in use.
+            "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=4"])),
+            **(env or {})}, **popen)
         self.clients = []
         self.lines = []
         self.reader = threading.Thread(target=self.read_log)
