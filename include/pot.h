@@ -84,6 +84,10 @@ struct pot_base_args {
 	const char *mirror;  /* URL instead of the host's own sources */
 	const char *include; /* with release: further packages, separated by commas; or NULL */
 	uint64_t max_size;   /* bytes unpacked at most, 0: the default (64 GiB) */
+	const char *source;  /* what its record says it was made from; NULL: from, or the release */
+	/* For pot_base_release (pot/image.h) only. */
+	bool pkgbase;  /* by pkg(8), from the packages of the base system */
+	bool insecure; /* also plain HTTP that nothing vouches for, and a certificate that is not good */
 };
 struct pot_base_info {
 	char name[128];

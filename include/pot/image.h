@@ -74,6 +74,12 @@ int pot_image_save(struct pot_ctx *, const char *const *names, int fd, struct er
 int pot_image_load(struct pot_ctx *, int fd, const char *name, pot_name_fn *loaded, void *arg, struct err *);
 
 /* A classic image (NAME_TAG.xz, .meta, .skein, .skein.sig) as a pot. Only on zfs. */
+/*
+ * A base of a release of FreeBSD, args->release: "14.3", "freebsd:15.0-RC2". Its set comes from the mirror and
+ * must have the sum that the list of sets says; what was fetched before is not fetched again.
+ */
+int pot_base_release(struct pot_ctx *, const struct pot_base_args *, struct err *);
+
 struct pot_import_args {
 	const char *name, *tag;
 	const char *from; /* a directory, or the http(s) URL below which the files are */

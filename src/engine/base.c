@@ -444,7 +444,9 @@ populate(struct base *b, const struct pot_base_args *args, const char *suite, bo
 static void
 describe_source(const struct pot_base_args *args, const char *suite, struct pot_base_info *info)
 {
-	if (args->from == NULL)
+	if (args->source != NULL)
+		text_escape_into(info->source, sizeof(info->source), args->source, strlen(args->source));
+	else if (args->from == NULL)
 		snprintf(info->source, sizeof(info->source), "mmdebstrap %s%s%s%s%s", suite,
 		    args->mirror != NULL ? " " : "", args->mirror != NULL ? args->mirror : "",
 		    args->include != NULL ? " with " : "", args->include != NULL ? args->include : "");

@@ -519,17 +519,30 @@ make_tmp(int root_fd, struct err *e)
 	return fchmod(fd, 01777) == 0 ? 0 : err_sys(e, "mode of /tmp");
 }
 
+/* Its run-time linker stands where it stands since FreeBSD 5. */
+static bool
+is_freebsd(int root_fd)
+{
+	int fd = inroot_open(root_fd, "/libexec/ld-elf.so.1", O_RDONLY, 0, NULL);
+
+	fd_close(fd);
+	return fd >= 0;
+}
+
 int
 populate_finish(int root_fd, bool fresh, struct err *e)
 {
-	static const char *const dirs[] = { "/proc", "/sys", "/dev", "/run" };
+	static const char *const linux_dirs[] = { "/proc", "/sys", "/dev", "/run", NULL };
+	/* There /sys is a link to the system's sources, which need not be there. */
+	static const char *const freebsd_dirs[] = { "/proc", "/dev", NULL };
+	const char *const *dirs = is_freebsd(root_fd) ? freebsd_dirs : linux_dirs;
 	static const char *const files[] = { "/etc/resolv.conf", "/etc/hostname", "/etc/hosts" };
 	int r;
 
 	for (size_t i = 0; fresh && i < 2; i++)
 		if ((r = remove_file(root_fd, files[i], e)) < 0)
 			return r;
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+	for (size_t i = 0; dirs[i] != NULL; i++)
 		if ((r = make_target(root_fd, dirs[i], true, e)) < 0)
 			return r;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)

@@ -14,128 +14,11 @@
 
 #include "base/file.h"
 #include "image/classic_fetch.h"
-#include "image/http.h"
+#include "image/download.h"
 #include "image/store_impl.h"
 
-#define REDIRECTS_MAX 5
 #define SMALL_MAX (64u * 1024)          /* .meta, .skein, .sig */
 #define LARGE_MAX (UINT64_C(256) << 30) /* .xz */
-
-struct download {
-	const struct classic_from *from;
-	const char *what;
-	int fd;
-	uint64_t have, max;
-	bool body; /* the answer is the file */
-	int rc;
-	struct err err;
-	char next[URL_MAX]; /* redirected to, or "" */
-};
-
-static bool
-is_redirect(long status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-static int
-on_head(void *arg, struct http_call *call, struct err *e)
-{
-	struct download *d = arg;
-	const char *to = http_header(call, "Location");
-	long status = http_status(call);
-
-	d->body = status == 200;
-	if (status == 200)
-		return 0;
-	if (is_redirect(status) && to != NULL && strlen(to) < sizeof(d->next)) {
-		snprintf(d->next, sizeof(d->next), "%s", to);
-		return 0;
-	}
-	if (status == 404)
-		return err_set(e, E_NOENT, "%s: the server does not have it", d->what);
-	return err_set(e, E_SYS, "%s: the server answers with status %ld", d->what, status);
-}
-
-static int
-on_data(void *arg, const void *data, size_t n, struct err *e)
-{
-	struct download *d = arg;
-
-	if (!d->body)
-		return 0;
-	if (n > d->max - d->have)
-		return err_set(
-		    e, E_LIMIT, "%s: it is larger than %llu bytes", d->what, (unsigned long long)d->max);
-	d->have += n;
-	event_progress(d->from->events, d->what, d->have, 0);
-	return fd_write_all(d->fd, data, n, d->what, e);
-}
-
-static void
-on_done(void *arg, struct http_call *call, int rc, struct err *e)
-{
-	struct download *d = arg;
-
-	(void)call;
-	d->rc = rc;
-	if (rc < 0 && e != NULL)
-		d->err = *e;
-}
-
-/* One request and its answer. */
-static int
-ask(struct http *h, struct download *d, const char *url, struct err *e)
-{
-	const struct http_sink sink = { on_head, on_data, on_done, d };
-	const struct http_request req = {
-		.method = "GET", .url = url, .body_fd = -1, .insecure = d->from->insecure
-	};
-	struct http_call *call = NULL;
-	int rc = http_call_new(&call, h, &sink, e);
-
-	if (rc == 0)
-		rc = http_start(call, &req, e);
-	while (rc == 0 && http_is_busy(h))
-		rc = http_step(h, NULL, 0, e);
-	if (call != NULL)
-		http_call_free(call);
-	if (rc == 0 && d->rc < 0) {
-		if (e != NULL)
-			*e = d->err;
-		rc = d->rc;
-	}
-	return rc;
-}
-
-static int
-fetch_url(struct http *h, struct download *d, const char *first, struct err *e)
-{
-	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX), next = BUF_INIT(URL_MAX);
-	int rc = 0;
-
-	buf_str(&url, first);
-	for (int i = 0; i <= REDIRECTS_MAX; i++) {
-		rc = buf_check(&url, "URL", e);
-		d->next[0] = '\0';
-		if (rc == 0)
-			rc = ask(h, d, url.data, e);
-		if (rc < 0 || d->body)
-			return rc;
-		buf_reset(&next);
-		rc = url_join(url.data, d->next, &next, e);
-		if (rc == 0 && url_is_https(url.data) && !url_is_https(buf_cstr(&next)))
-			rc = err_set(e, E_SYS, "%s: the server sends us away from https", d->what);
-		/* That the first one was named as insecure says nothing of another. */
-		if (rc == 0 && d->from->insecure && !url_same_origin(first, buf_cstr(&next)))
-			rc = err_set(e, E_SYS, "%s: an insecure server sends us elsewhere", d->what);
-		if (rc < 0)
-			return rc;
-		buf_reset(&url);
-		buf_str(&url, buf_cstr(&next));
-	}
-	return err_set(e, E_SYS, "%s: more than %d redirects", d->what, REDIRECTS_MAX);
-}
 
 static int
 fetch_file(
@@ -143,9 +26,11 @@ fetch_file(
 {
 	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX);
 	char name[CLASSIC_STEM_LEN + 16];
-	struct download d = { .from = from, .what = name, .max = max, .fd = -1 };
+	struct download_args d = {
+		.what = name, .max = max, .insecure = from->insecure, .events = from->events
+	};
 	size_t n = strlen(from->place);
-	int rc;
+	int fd, rc;
 
 	snprintf(name, sizeof(name), "%s%s", from->stem, end);
 	while (n > 0 && from->place[n - 1] == '/')
@@ -155,11 +40,12 @@ fetch_file(
 	rc = buf_check(&url, "URL", e);
 	if (rc < 0)
 		return rc;
-	d.fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (d.fd < 0)
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return err_sys(e, "%s", name);
-	rc = fetch_url(h, &d, url.data, e);
-	fd_close(d.fd);
+	d.url = url.data;
+	rc = download_file(h, &d, fd, 0, e);
+	fd_close(fd);
 	if (rc < 0)
 		(void)unlinkat(dir, name, 0);
 	return rc;

@@ -13,6 +13,7 @@ static const struct {
 } verbs[] = {
 	{ "build", image_build },
 	{ "commit", image_commit },
+	{ "create-base", image_create_base },
 	{ "flavours", image_flavours },
 	{ "history", image_history },
 	{ "image", image_image },

@@ -1,0 +1,164 @@
+/*
+ * A plain file from a server, see download.h. Nothing is checked of it here but its size; redirects never
+ * lead from https to http, nor from a server that was named as insecure to another.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "image/download.h"
+
+#define REDIRECTS_MAX 5
+
+struct download {
+	const struct download_args *args;
+	int fd;
+	uint64_t have;
+	bool body; /* the answer is the file */
+	int rc;
+	struct err err;
+	char next[URL_MAX]; /* redirected to, or "" */
+};
+
+static bool
+is_redirect(long status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* The server gives the whole of it. */
+static int
+begin_anew(struct download *d, struct err *e)
+{
+	d->have = 0;
+	if (ftruncate(d->fd, 0) != 0 || lseek(d->fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "%s", d->args->what);
+	return 0;
+}
+
+/* "bytes FIRST-LAST/TOTAL": what comes must begin where what is there ends. */
+static int
+continues(const struct download *d, struct http_call *call, struct err *e)
+{
+	const char *range = http_header(call, "Content-Range");
+	unsigned long long first;
+
+	if (range != NULL && sscanf(range, "bytes %llu-", &first) == 1 && first == d->have)
+		return 0;
+	return err_set(e, E_SYS, "%s: the server gives another part than was asked for", d->args->what);
+}
+
+static int
+on_head(void *arg, struct http_call *call, struct err *e)
+{
+	struct download *d = arg;
+	const char *to = http_header(call, "Location");
+	long status = http_status(call);
+
+	d->body = status == 200 || (status == 206 && d->have > 0);
+	if (status == 206 && d->have > 0)
+		return continues(d, call, e);
+	if (status == 200)
+		return d->have == 0 ? 0 : begin_anew(d, e);
+	if (is_redirect(status) && to != NULL && strlen(to) < sizeof(d->next)) {
+		snprintf(d->next, sizeof(d->next), "%s", to);
+		return 0;
+	}
+	if (status == 404)
+		return err_set(e, E_NOENT, "%s: the server does not have it", d->args->what);
+	/* What is there is no beginning of what the server has. */
+	if (status == 416)
+		return err_set(
+		    e, E_CORRUPT, "%s: the server's is shorter than what was fetched", d->args->what);
+	return err_set(e, E_SYS, "%s: the server answers with status %ld", d->args->what, status);
+}
+
+static int
+on_data(void *arg, const void *data, size_t n, struct err *e)
+{
+	struct download *d = arg;
+
+	if (!d->body)
+		return 0;
+	if (n > d->args->max - d->have)
+		return err_set(e, E_LIMIT, "%s: it is larger than %llu bytes", d->args->what,
+		    (unsigned long long)d->args->max);
+	d->have += n;
+	event_progress(d->args->events, d->args->what, d->have, d->args->total);
+	return fd_write_all(d->fd, data, n, d->args->what, e);
+}
+
+static void
+on_done(void *arg, struct http_call *call, int rc, struct err *e)
+{
+	struct download *d = arg;
+
+	(void)call;
+	d->rc = rc;
+	if (rc < 0 && e != NULL)
+		d->err = *e;
+}
+
+/* One request and its answer. */
+static int
+ask(struct http *h, struct download *d, const char *url, struct err *e)
+{
+	const struct http_sink sink = { on_head, on_data, on_done, d };
+	char range[48], *headers[] = { range, NULL };
+	const struct http_request req = { .method = "GET",
+		.url = url,
+		.headers = d->have > 0 ? headers : NULL,
+		.body_fd = -1,
+		.insecure = d->args->insecure };
+	struct http_call *call = NULL;
+	int rc = http_call_new(&call, h, &sink, e);
+
+	snprintf(range, sizeof(range), "Range: bytes=%llu-", (unsigned long long)d->have);
+	if (rc == 0)
+		rc = http_start(call, &req, e);
+	while (rc == 0 && http_is_busy(h))
+		rc = http_step(h, NULL, 0, e);
+	if (call != NULL)
+		http_call_free(call);
+	if (rc == 0 && d->rc < 0) {
+		rc = d->rc;
+		if (e != NULL)
+			*e = d->err;
+		/* What the wire says of itself does not name the file. */
+		if (strncmp(d->err.msg, d->args->what, strlen(d->args->what)) != 0)
+			err_wrap(e, "%s", d->args->what);
+	}
+	return rc;
+}
+
+int
+download_file(struct http *h, const struct download_args *args, int fd, uint64_t have, struct err *e)
+{
+	struct download download = { .args = args, .fd = fd, .have = have }, *d = &download;
+	const char *first = args->url;
+	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX), next = BUF_INIT(URL_MAX);
+	int rc = 0;
+
+	buf_str(&url, first);
+	for (int i = 0; i <= REDIRECTS_MAX; i++) {
+		rc = buf_check(&url, "URL", e);
+		d->next[0] = '\0';
+		if (rc == 0)
+			rc = ask(h, d, url.data, e);
+		if (rc < 0 || d->body)
+			return rc;
+		buf_reset(&next);
+		rc = url_join(url.data, d->next, &next, e);
+		if (rc == 0 && url_is_https(url.data) && !url_is_https(buf_cstr(&next)))
+			rc = err_set(e, E_SYS, "%s: the server sends us away from https", d->args->what);
+		/* That the first one was named as insecure says nothing of another. */
+		if (rc == 0 && d->args->insecure && !url_same_origin(first, buf_cstr(&next)))
+			rc = err_set(e, E_SYS, "%s: an insecure server sends us elsewhere", d->args->what);
+		if (rc < 0)
+			return rc;
+		buf_reset(&url);
+		buf_str(&url, buf_cstr(&next));
+	}
+	return err_set(e, E_SYS, "%s: more than %d redirects", d->args->what, REDIRECTS_MAX);
+}
