@@ -117,9 +117,8 @@ percent_encode(const char *text, struct buf *b)
 	}
 }
 
-/* As RFC 4648 has it, without padding. */
-static void
-base64(const uint8_t *p, size_t n, struct buf *b)
+void
+call_base64(const uint8_t *p, size_t n, struct buf *b)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -155,7 +154,7 @@ add_details(int status, const char *message, struct buf *b)
 	s.details = details;
 	s.n_details = 1;
 	if (pb__status__get_packed_size(&s) <= sizeof(packed))
-		base64(packed, pb__status__pack(&s, packed), b);
+		call_base64(packed, pb__status__pack(&s, packed), b);
 }
 
 static void

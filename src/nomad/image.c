@@ -1,0 +1,647 @@
+/*
+ * Getting images, by pot-image as a child process, so that what speaks with
+ * registries is not in the driver. Each image is fetched once however many
+ * tasks want it; the fetching ends when the last of them gives up. A classic
+ * image (URL, pot and tag) becomes a pot where the node's storage can take it
+ * and the server has it, else the OCI image of that name is pulled.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/host.h"
+#include "base/text.h"
+#include "model/reference.h"
+#include "nomad/driver_impl.h"
+#include "nomad/call.h"
+
+#define LAYERS_MAX 256
+#define WORDS_MAX (64u * 1024)
+#define PROGRESS_MS 1000
+
+struct layer {
+	char what[100];
+	uint64_t done, total;
+};
+
+/* One task that wants an image. */
+struct puller {
+	struct puller *next, **prev;
+	struct pull *pull;
+	struct image_want want;
+	image_fn *fn;
+	void *arg;
+	struct loop_timer *deadline;
+	int64_t timeout_ms;
+};
+
+struct pull {
+	struct pull *next, **prev;
+	struct drv *d;
+	char *key;
+	struct puller *pullers;
+	bool classic; /* this attempt is for the classic files */
+	pid_t pid;
+	struct loop_child *child;
+	struct loop_io *out_io, *err_io;
+	int out, err;
+	struct buf out_text, err_text;
+	struct layer *layers;
+	size_t nlayers;
+	int percent;
+	int64_t told_ms;
+	char made[POT_NAME_LEN];
+	struct err e, classic_error;
+};
+
+static int attempt(struct pull *, struct err *);
+
+/* ---- what it tells ----------------------------------------------------------------------- */
+
+static void tell(const struct pull *p, const char *fmt, ...) PRINTF(2, 3);
+static void
+tell(const struct pull *p, const char *fmt, ...)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(4096);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	for (const struct puller *w = p->pullers; w != NULL; w = w->next)
+		task_event(p->d, w->want.task_id, w->want.alloc, w->want.name, "%s", buf_cstr(&b));
+}
+
+static void
+on_progress(struct pull *p, const char *what, uint64_t done, uint64_t total)
+{
+	uint64_t all = 0, got = 0;
+	int64_t now = text_monotonic_ms();
+	size_t i = 0;
+	int percent;
+
+	while (i < p->nlayers && strncmp(p->layers[i].what, what, sizeof(p->layers[i].what) - 1) != 0)
+		i++;
+	if (i == p->nlayers) {
+		if (i == LAYERS_MAX)
+			return;
+		snprintf(p->layers[i].what, sizeof(p->layers[i].what), "%s", what);
+		p->nlayers++;
+	}
+	p->layers[i].done = done;
+	p->layers[i].total = total;
+	for (i = 0; i < p->nlayers; i++) {
+		got += p->layers[i].done;
+		all += p->layers[i].total;
+	}
+	percent = all == 0 ? 0 : (int)(got * 100 / all);
+	if (percent <= p->percent || (p->told_ms != 0 && now - p->told_ms < PROGRESS_MS))
+		return;
+	p->percent = percent;
+	p->told_ms = now;
+	tell(p, "Pulling image %d %%", percent);
+}
+
+/* The name of an error as pot-image prints it, back to its code. */
+static int
+code_of(const char *text)
+{
+	for (int i = 1; text != NULL && i < E_COUNT; i++)
+		if (strcmp(err_text((enum err_code)i), text) == 0)
+			return i;
+	return E_SYS;
+}
+
+static const char *
+text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+static void
+on_line(struct pull *p, const char *line, size_t n)
+{
+	json_t *o = json_loadb(line, n, 0, NULL);
+	const char *event = text_of(o, "event");
+
+	if (strcmp(event, "progress") == 0) {
+		on_progress(p, text_of(o, "what"), (uint64_t)json_integer_value(json_object_get(o, "bytes")),
+		    (uint64_t)json_integer_value(json_object_get(o, "total")));
+	} else if (strcmp(event, "failed") == 0) {
+		(void)err_set(&p->e, (enum err_code)code_of(text_of(o, "code")), "%s", text_of(o, "message"));
+		(void)err_hint(&p->e, "%s", text_of(o, "hint"));
+	} else if (event[0] == '\0' && p->classic) {
+		snprintf(p->made, sizeof(p->made), "%s", text_of(o, "name"));
+	}
+	json_decref(o);
+}
+
+static void
+take_lines(struct pull *p)
+{
+	size_t at = 0;
+	const char *nl;
+
+	while (p->out_text.len > at &&
+	    (nl = memchr(p->out_text.data + at, '\n', p->out_text.len - at)) != NULL) {
+		on_line(p, p->out_text.data + at, (size_t)(nl - p->out_text.data) - at);
+		at = (size_t)(nl - p->out_text.data) + 1;
+	}
+	if (at > 0) {
+		memmove(p->out_text.data, p->out_text.data + at, p->out_text.len - at);
+		p->out_text.len -= at;
+	}
+}
+
+static bool
+read_some(int fd, struct buf *to)
+{
+	char data[8192];
+	ssize_t n = read(fd, data, sizeof(data));
+
+	if (n > 0 && to->len + (size_t)n <= WORDS_MAX)
+		buf_add(to, data, (size_t)n);
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+static void
+on_out(void *arg, short revents)
+{
+	struct pull *p = arg;
+
+	(void)revents;
+	if (!read_some(p->out, &p->out_text))
+		loop_io_free(take_ptr(p->out_io));
+	take_lines(p);
+}
+
+static void
+on_err(void *arg, short revents)
+{
+	struct pull *p = arg;
+
+	(void)revents;
+	if (!read_some(p->err, &p->err_text))
+		loop_io_free(take_ptr(p->err_io));
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static void
+attempt_fini(struct pull *p)
+{
+	loop_io_free(take_ptr(p->out_io));
+	loop_io_free(take_ptr(p->err_io));
+	fd_close(take_fd(p->out));
+	fd_close(take_fd(p->err));
+	buf_reset(&p->out_text);
+	buf_reset(&p->err_text);
+	p->nlayers = 0;
+	p->percent = 0;
+}
+
+static void
+pull_free(struct pull *p)
+{
+	attempt_fini(p);
+	*p->prev = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	buf_fini(&p->out_text);
+	buf_fini(&p->err_text);
+	free(p->layers);
+	free(p->key);
+	free(p);
+}
+
+static void
+puller_free(struct puller *w)
+{
+	*w->prev = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	loop_timer_free(w->deadline);
+	free(w);
+}
+
+static void
+finish(struct pull *p, int rc)
+{
+	/* Whoever comes from now on begins anew. */
+	free(p->key);
+	p->key = NULL;
+	while (p->pullers != NULL) {
+		image_fn *fn = p->pullers->fn;
+		void *arg = p->pullers->arg;
+
+		puller_free(p->pullers);
+		fn(arg, rc, p->made, &p->e);
+	}
+	pull_free(p);
+}
+
+/* The last words of the program, where it gave no error of its own. */
+static int
+failure(struct pull *p, int status)
+{
+	char *text, *nl;
+
+	if (p->e.code == 0) {
+		text = p->err_text.data;
+		while (text != NULL && (nl = strchr(text, '\n')) != NULL && nl[1] != '\0')
+			text = nl + 1;
+		if (text != NULL && strncmp(text, "pot: ", 5) == 0)
+			text += 5;
+		if (WIFSIGNALED(status))
+			(void)err_set(&p->e, E_SYS, "pot-image was killed by signal %d", WTERMSIG(status));
+		else
+			(void)err_set(&p->e, E_SYS, "%.*s", text == NULL ? 0 : (int)strcspn(text, "\n"),
+			    text == NULL ? "" : text);
+	}
+	(void)err_wrap(&p->e, "image %s", p->pullers != NULL ? p->pullers->want.ref : "");
+	return -p->e.code;
+}
+
+static void
+on_ended(void *arg, int status)
+{
+	struct pull *p = arg;
+	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	p->child = NULL;
+	while (p->out_io != NULL)
+		on_out(p, POLLIN);
+	while (p->err_io != NULL)
+		on_err(p, POLLIN);
+	if (p->pullers == NULL) {
+		pull_free(p);
+		return;
+	}
+	if (!good && p->classic) {
+		/* What a key was asked for is not taken without one. */
+		bool signed_only = p->d->conf.pubkey != NULL;
+
+		(void)failure(p, status);
+		p->classic_error = p->e;
+		if (p->pullers->want.ref[0] != '\0' && (!signed_only || p->e.code == E_NOENT)) {
+			attempt_fini(p);
+			p->e = (struct err)ERR_INIT;
+			p->classic = false;
+			if (attempt(p, &p->e) == 0)
+				return;
+		}
+		finish(p, -p->e.code);
+		return;
+	}
+	if (!good) {
+		(void)failure(p, status);
+		if (p->classic_error.code != 0) {
+			char text[300];
+
+			snprintf(text, sizeof(text), "%.299s", p->classic_error.msg);
+			(void)err_wrap(&p->e, "neither the classic files (%s) nor", text);
+		}
+	}
+	finish(p, good ? 0 : -p->e.code);
+}
+
+/* ---- the program ---------------------------------------------------------------------------- */
+
+/* Docker's form, for the program's standard input. */
+static int
+auth_fd(const struct puller *w, struct err *e)
+{
+	AUTO_FINI(buf) struct buf plain = BUF_INIT(8192), encoded = BUF_INIT(16384), text = BUF_INIT(32768);
+	struct reference ref;
+	int fds[2], rc = ref_parse(w->want.ref, &ref, e);
+
+	if (rc < 0)
+		return rc;
+	buf_fmt(&plain, "%s:%s", w->want.conf->auth_user, w->want.conf->auth_password);
+	call_base64((const uint8_t *)buf_cstr(&plain), plain.len, &encoded);
+	while (encoded.len % 4 != 0)
+		buf_str(&encoded, "=");
+	buf_fmt(&text, "{\"auths\":{\"%s\":{\"auth\":\"%s\"}}}", ref.host, buf_cstr(&encoded));
+	if ((rc = buf_check(&text, "auth", e)) < 0 || plain.failed || encoded.failed)
+		return rc < 0 ? rc : err_set(e, E_LIMIT, "auth: too long");
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return err_sys(e, "cannot make a pipe");
+	/* An empty pipe takes this much at once. */
+	rc = fd_write_all(fds[1], buf_cstr(&text), text.len, "the credentials", e);
+	fd_close(fds[1]);
+	if (rc < 0)
+		fd_close(fds[0]);
+	return rc < 0 ? rc : fds[0];
+}
+
+static void
+add_environment(const struct puller *w, struct strv *env)
+{
+	static const char *const kept[] = { "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ",
+		"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
+
+	strv_add(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	strv_add(env, "LANG=C.UTF-8");
+	strv_add(env, "HOME=/root");
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (getenv(kept[i]) != NULL)
+			strv_fmt(env, "%s=%s", kept[i], getenv(kept[i]));
+	if (w->want.conf->auth_user != NULL)
+		strv_add(env, "REGISTRY_AUTH_FILE=/dev/stdin");
+	else if (w->pull->d->conf.auth_file != NULL)
+		strv_fmt(env, "REGISTRY_AUTH_FILE=%s", w->pull->d->conf.auth_file);
+}
+
+static void
+add_option(struct strv *argv, const char *option, const char *value)
+{
+	if (value != NULL) {
+		strv_add(argv, option);
+		strv_add(argv, value);
+	}
+}
+
+static int
+add_arguments(const struct puller *w, bool classic, struct strv *argv, struct err *e)
+{
+	const struct agent_conf *a = &w->pull->d->conf;
+	const struct task_conf *c = w->want.conf;
+	char program[PATH_MAX];
+	struct reference ref;
+	struct pot_ctx *ctx;
+	int rc = drv_ctx(w->pull->d, &ctx, e);
+
+	if (rc == 0)
+		rc = host_find_program("pot-image", host_libexec(), program, sizeof(program), e);
+	if (rc < 0)
+		return rc;
+	strv_add(argv, program);
+	add_option(argv, "--root", pot_root(ctx));
+	add_option(argv, "--config", a->config_file);
+	add_option(argv, "--format", "json");
+	if (classic) {
+		strv_add(argv, "import");
+		add_option(argv, "--name", c->pot);
+		add_option(argv, "--tag", c->tag);
+		add_option(argv, "--url", c->url);
+		add_option(argv, "--key", a->pubkey);
+		/* The old driver asked for no more. */
+		if (a->pubkey == NULL)
+			strv_add(argv, "--insecure");
+		return strv_check(argv, "words", e);
+	}
+	rc = ref_parse(w->want.ref, &ref, e);
+	strv_add(argv, "pull");
+	for (size_t i = 0; i < a->insecure.n; i++)
+		add_option(argv, "--insecure", a->insecure.v[i]);
+	if (rc == 0 && (c->plain_http || !c->tls_verify))
+		add_option(argv, "--insecure", ref.host);
+	add_option(argv, "--ca-file", a->ca_file);
+	if (c->verify || (c->form == IMAGE_CLASSIC && a->pubkey != NULL))
+		strv_add(argv, "--verify");
+	strv_add(argv, w->want.ref);
+	return rc < 0 ? rc : strv_check(argv, "words", e);
+}
+
+static _Noreturn void
+child_run(const int fds[3], char *const *argv, char *const *envp)
+{
+	static const char failed[] = "pot: cannot execute pot-image\n";
+
+	for (int i = 0; i < 3; i++)
+		if (dup2(fds[i], i) < 0)
+			_exit(1);
+	execve(argv[0], argv, envp);
+	(void)!write(2, failed, sizeof(failed) - 1);
+	_exit(127);
+}
+
+static int
+run(struct pull *p, struct strv *argv, struct strv *env, int in, struct err *e)
+{
+	int out[2], err[2];
+
+	if (pipe2(out, O_CLOEXEC) != 0)
+		return err_sys(e, "cannot make a pipe");
+	if (pipe2(err, O_CLOEXEC) != 0) {
+		fd_close(out[0]);
+		fd_close(out[1]);
+		return err_sys(e, "cannot make a pipe");
+	}
+	p->out = out[0];
+	p->err = err[0];
+	p->pid = nomad_fork(p->d->nomad, (const int[]){ in, out[1], err[1] }, 3);
+	if (p->pid == 0)
+		child_run((const int[3]){ in, out[1], err[1] }, strv_argv(argv), strv_argv(env));
+	fd_close(out[1]);
+	fd_close(err[1]);
+	if (p->pid < 0)
+		return err_sys(e, "cannot make a process");
+	p->child = loop_child_new(p->d->loop, p->pid, on_ended, p, e);
+	p->out_io = loop_io_new(p->d->loop, p->out, POLLIN, on_out, p);
+	p->err_io = loop_io_new(p->d->loop, p->err, POLLIN, on_err, p);
+	if (p->child != NULL && p->out_io != NULL && p->err_io != NULL)
+		return 0;
+	(void)kill(p->pid, SIGKILL);
+	if (p->child != NULL)
+		loop_child_free(take_ptr(p->child));
+	(void)waitpid(p->pid, NULL, 0);
+	return err_nomem(e);
+}
+
+static int
+attempt(struct pull *p, struct err *e)
+{
+	AUTO_FINI(strv) struct strv argv = STRV_INIT(4096), env = STRV_INIT(64);
+	AUTO(fd) int in = -1;
+	const struct puller *w = p->pullers;
+	int rc = add_arguments(w, p->classic, &argv, e);
+
+	add_environment(w, &env);
+	if (rc == 0)
+		rc = strv_check(&env, "the environment", e);
+	if (rc < 0)
+		return rc;
+	in = !p->classic && w->want.conf->auth_user != NULL ? auth_fd(w, e)
+							    : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return e->code != 0 ? -e->code : err_sys(e, "cannot open /dev/null");
+	tell(p, "Pulling image %s", p->classic ? w->want.conf->url : w->want.ref);
+	log_info(p->d->log, "pulling image %s", p->classic ? w->want.conf->url : w->want.ref);
+	return run(p, &argv, &env, in, e);
+}
+
+/* ---- who wants what --------------------------------------------------------------------------- */
+
+static void
+leave(struct puller *w)
+{
+	struct pull *p = w->pull;
+
+	puller_free(w);
+	if (p->pullers != NULL)
+		return;
+	free(p->key);
+	p->key = NULL;
+	/* What it has of the layers stays for the next one; its end frees the rest. */
+	if (p->child != NULL)
+		(void)kill(p->pid, SIGTERM);
+}
+
+void
+image_give_up(struct puller *w)
+{
+	leave(w);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct puller *w = arg;
+	image_fn *fn = w->fn;
+	void *fn_arg = w->arg;
+	struct err e = ERR_INIT;
+
+	(void)err_set(&e, E_TIMEOUT, "image %s was not here after %lld seconds", w->want.ref,
+	    (long long)(w->timeout_ms / 1000));
+	(void)err_hint(&e, "image_pull_timeout is for slow registries; what came is kept for the next try");
+	leave(w);
+	fn(fn_arg, -E_TIMEOUT, "", &e);
+}
+
+static int
+on_config(void *arg, const struct pot_config_item *i)
+{
+	bool *zfs = arg;
+
+	if (strcmp(i->key, "storage_used") == 0)
+		*zfs = strcmp(i->value, "zfs") == 0;
+	return 0;
+}
+
+bool
+image_takes_classic(struct pot_ctx *ctx)
+{
+	bool zfs = false;
+
+	return pot_config(ctx, on_config, &zfs, NULL) >= 0 && zfs;
+}
+
+void
+image_classic_pot(const struct task_conf *c, char out[static POT_NAME_LEN])
+{
+	int n = snprintf(out, POT_NAME_LEN, "%s_%s", c->pot, c->tag);
+
+	if (n >= POT_NAME_LEN)
+		out[0] = '\0';
+	for (char *p = out; *p != '\0'; p++)
+		if (*p == '.')
+			*p = '_';
+}
+
+static char *
+key_of(const struct image_want *w)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(64 * 1024);
+	const struct task_conf *c = w->conf;
+
+	buf_fmt(&b, "%d%d%d %s\n%s\n%s\n%s", c->verify, c->plain_http, c->tls_verify, w->ref,
+	    c->auth_user == NULL ? "" : c->auth_user, c->auth_password == NULL ? "" : c->auth_password,
+	    c->form == IMAGE_CLASSIC ? c->url : "");
+	return buf_take(&b);
+}
+
+static struct pull *
+pull_new(struct drv *d, char *key, const struct image_want *want, struct err *e)
+{
+	struct pull *p = calloc(1, sizeof(*p));
+	struct pot_ctx *ctx;
+
+	if (p == NULL || (p->layers = calloc(LAYERS_MAX, sizeof(*p->layers))) == NULL) {
+		free(p);
+		free(key);
+		(void)err_nomem(e);
+		return NULL;
+	}
+	p->d = d;
+	p->key = key;
+	p->out = p->err = -1;
+	p->out_text.max = p->err_text.max = WORDS_MAX;
+	p->prev = &d->pulls;
+	p->next = d->pulls;
+	if (p->next != NULL)
+		p->next->prev = &p->next;
+	d->pulls = p;
+	p->classic = want->conf->form == IMAGE_CLASSIC &&
+	    (want->ref[0] == '\0' || (drv_ctx(d, &ctx, NULL) == 0 && image_takes_classic(ctx)));
+	return p;
+}
+
+int
+image_pull(
+    struct drv *d, const struct image_want *want, image_fn *fn, void *arg, struct puller **out, struct err *e)
+{
+	char *key = key_of(want);
+	struct pull *p = d->pulls;
+	struct puller *w = calloc(1, sizeof(*w));
+	bool begin;
+	int rc = 0;
+
+	if (key == NULL || w == NULL) {
+		free(key);
+		free(w);
+		return err_nomem(e);
+	}
+	while (p != NULL && (p->key == NULL || strcmp(p->key, key) != 0))
+		p = p->next;
+	begin = p == NULL;
+	if (begin && (p = pull_new(d, key, want, e)) == NULL) {
+		free(w);
+		return -E_NOMEM;
+	}
+	if (!begin)
+		free(key);
+	w->pull = p;
+	w->want = *want;
+	w->fn = fn;
+	w->arg = arg;
+	w->timeout_ms =
+	    want->conf->pull_timeout_ms > 0 ? want->conf->pull_timeout_ms : d->conf.pull_timeout_ms;
+	w->prev = &p->pullers;
+	w->next = p->pullers;
+	if (w->next != NULL)
+		w->next->prev = &w->next;
+	p->pullers = w;
+	w->deadline = loop_timer_new(d->loop, w->timeout_ms, on_deadline, w);
+	if (w->deadline == NULL)
+		rc = err_nomem(e);
+	else if (begin)
+		rc = attempt(p, e);
+	else
+		task_event(d, want->task_id, want->alloc, want->name, "Pulling image %s (on its way already)",
+		    want->ref);
+	if (rc < 0) {
+		puller_free(w);
+		if (begin)
+			pull_free(p);
+		return rc;
+	}
+	*out = w;
+	return 0;
+}
+
+void
+image_shutdown(struct drv *d)
+{
+	for (struct pull *p = d->pulls; p != NULL; p = p->next)
+		if (p->child != NULL)
+			(void)kill(p->pid, SIGTERM);
+}

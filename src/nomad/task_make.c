@@ -1,0 +1,824 @@
+/*
+ * A task becomes a pot, in a child of the driver: what the agent and the job
+ * say, as arguments of pot_create; then files are copied and the pot started
+ * with the agent's pipes as its output. All or nothing: a pot that could not
+ * be started is removed again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "model/name.h"
+#include "nomad/driver_impl.h"
+
+#define LIST_MAX 65536
+#define MOUNTS_MAX 256
+#define LIMITS_MAX 128
+#define BRIDGE_TRIES 5
+
+struct make {
+	struct starting *s;
+	const struct task_conf *c;
+	const struct drv_task *t;
+	struct say *say;
+	struct pot_ctx *ctx;
+	const char *mode;
+	char bridge[POT_NAME_LEN];
+	struct strv env, labels, hosts, walls, publish, bridges, names, ips, strings;
+	struct pot_mount mounts[MOUNTS_MAX];
+	size_t nmounts;
+	struct pot_limit limits[LIMITS_MAX];
+	size_t nlimits;
+	struct kv ports; /* label: port in the pot */
+	char resolv[PATH_MAX];
+};
+
+static const char *
+keep(struct make *m, const char *fmt, ...)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(64 * 1024);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	strv_add(&m->strings, buf_cstr(&b));
+	return m->strings.failed ? "" : m->strings.v[m->strings.n - 1];
+}
+
+static const char *
+env_of(const struct drv_task *t, const char *name)
+{
+	for (size_t i = 0; i < t->env.n; i++)
+		if (strcmp(t->env.v[i].key, name) == 0)
+			return t->env.v[i].value;
+	return NULL;
+}
+
+/* ---- environment, labels, hosts ------------------------------------------------------------- */
+
+static void
+add_env(struct make *m, const struct drv_kvs *env)
+{
+	for (size_t i = 0; i < env->n; i++) {
+		const char *name = env->v[i].key;
+		size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+		if (name[len] == '\0' && len > 0 && !(name[0] >= '0' && name[0] <= '9'))
+			strv_fmt(&m->env, "%s=%s", name, env->v[i].value);
+		else
+			say_text(m->say, "The variable %.64s is left out: letters, digits and _ make a name",
+			    name);
+	}
+}
+
+static void
+add_labels(struct make *m)
+{
+	const struct drv_task *t = m->t;
+	const struct {
+		const char *name, *value;
+	} own[] = {
+		{ "task_id", t->id },
+		{ "alloc_id", t->alloc_id },
+		{ "task", t->name },
+		{ "group", t->group },
+		{ "job", t->job_id },
+		{ "namespace", t->namespace },
+		{ "node_id", t->node_id },
+		{ "node", t->node_name },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (own[i].value[0] != '\0')
+			strv_fmt(&m->labels, "io.pot.nomad.%s=%s", own[i].name, own[i].value);
+	for (size_t i = 0; i + 1 < m->c->labels.n; i += 2)
+		strv_fmt(&m->labels, "%s=%s", m->c->labels.v[i], m->c->labels.v[i + 1]);
+}
+
+static void
+add_hosts(struct make *m)
+{
+	for (size_t i = 0; i < m->c->hosts.n; i++)
+		strv_add(&m->hosts, m->c->hosts.v[i]);
+	if (m->t->net != NULL && m->t->net->hostname[0] != '\0' && m->t->net->address[0] != '\0')
+		strv_fmt(&m->hosts, "%s:%s", m->t->net->hostname, m->t->net->address);
+}
+
+/* ---- mounts --------------------------------------------------------------------------------- */
+
+static int
+add_mount(struct make *m, const char *source, const char *target, bool ro, bool idmap, struct err *e)
+{
+	if (m->nmounts == MOUNTS_MAX)
+		return err_set(e, E_LIMIT, "more than %d mounts", MOUNTS_MAX);
+	m->mounts[m->nmounts++] = (struct pot_mount){ source, target, ro, idmap };
+	return 0;
+}
+
+/* The allocation's directories, where the task's environment says they are. */
+static int
+add_own_mounts(struct make *m, struct err *e)
+{
+	const struct drv_task *t = m->t;
+	const struct {
+		const char *env, *def, *source;
+	} own[] = {
+		{ "NOMAD_ALLOC_DIR", "/alloc", keep(m, "%s/alloc", t->alloc_dir) },
+		{ "NOMAD_TASK_DIR", "/local", keep(m, "%s/%s/local", t->alloc_dir, t->name) },
+		{ "NOMAD_SECRETS_DIR", "/secrets", keep(m, "%s/%s/secrets", t->alloc_dir, t->name) },
+	};
+	int rc = 0;
+
+	if (t->alloc_dir[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(own) && rc == 0; i++) {
+		const char *target = env_of(t, own[i].env);
+
+		/* An agent that believes it need not mount gives host paths. */
+		if (target == NULL || target[0] != '/' ||
+		    strncmp(target, t->alloc_dir, strlen(t->alloc_dir)) == 0)
+			target = own[i].def;
+		if (access(own[i].source, F_OK) == 0)
+			rc = add_mount(m, own[i].source, target, false, true, e);
+	}
+	return rc;
+}
+
+static int
+no_host_paths(const char *key, const char *path, struct err *e)
+{
+	err_set(e, E_PERM, "config: %s: '%.256s' is outside of the allocation's directory", key, path);
+	return err_hint(e, "the agent's plugin configuration has volumes { enabled = false }");
+}
+
+/* A path of the job on the host: relative ones are below the task's directory. */
+static int
+host_path(struct make *m, const char *key, const char *text, size_t n, const char **out, struct err *e)
+{
+	AUTO_FREE char *real = NULL;
+	const char *path = text[0] == '/' ? keep(m, "%.*s", (int)n, text)
+					  : keep(m, "%s/%s/%.*s", m->t->alloc_dir, m->t->name, (int)n, text);
+
+	real = realpath(path, NULL);
+	if (real == NULL)
+		return err_sys(e, "config: %s: %.256s", key, path);
+	/* A link in the allocation's directory, which the task may have made, leads nowhere else. */
+	if (text[0] != '/' || !m->s->d->conf.volumes) {
+		AUTO_FREE char *alloc = realpath(m->t->alloc_dir, NULL);
+		size_t len = alloc == NULL ? 0 : strlen(alloc);
+
+		if (len == 0 || strncmp(real, alloc, len) != 0 || (real[len] != '/' && real[len] != '\0'))
+			return no_host_paths(key, path, e);
+	}
+	*out = keep(m, "%s", real);
+	return 0;
+}
+
+static int
+add_job_mounts(struct make *m, const struct strv *list, const char *key, bool ro, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < list->n && rc == 0; i++) {
+		const char *text = list->v[i], *colon = strchr(text, ':');
+		const char *target = colon + 1, *opt = strchr(target, ':'), *source = NULL;
+		size_t n = opt == NULL ? strlen(target) : (size_t)(opt - target);
+		bool read_only = ro, idmap = text[0] != '/';
+
+		while (opt != NULL && rc == 0) {
+			const char *word = opt + 1;
+			size_t len = strcspn(word, ",:");
+
+			if (len == 2 && strncmp(word, "ro", 2) == 0)
+				read_only = true;
+			else if (len == 5 && strncmp(word, "idmap", 5) == 0)
+				idmap = true;
+			else if (len == 7 && strncmp(word, "noidmap", 7) == 0)
+				idmap = false;
+			else if (!(len == 2 && strncmp(word, "rw", 2) == 0))
+				rc = err_set(e, E_INVAL,
+				    "config: %s: '%.*s' is none of ro, rw, idmap, noidmap", key, (int)len,
+				    word);
+			opt = word[len] == '\0' ? NULL : word + len;
+		}
+		if (rc == 0)
+			rc = host_path(m, key, text, (size_t)(colon - text), &source, e);
+		if (rc == 0)
+			rc = add_mount(m, source, keep(m, "%.*s", (int)n, target), read_only, idmap, e);
+	}
+	return rc;
+}
+
+static int
+add_mounts(struct make *m, struct err *e)
+{
+	const struct drv_task *t = m->t;
+	int rc = add_own_mounts(m, e);
+
+	for (size_t i = 0; i < t->nmounts && rc == 0; i++)
+		rc = add_mount(
+		    m, t->mounts[i].host_path, t->mounts[i].task_path, t->mounts[i].read_only, true, e);
+	if (rc == 0)
+		rc = add_job_mounts(m, &m->c->mounts, "mount", false, e);
+	if (rc == 0)
+		rc = add_job_mounts(m, &m->c->mounts_ro, "mount_read_only", true, e);
+	return rc == 0 ? add_job_mounts(m, &m->c->volumes, "volumes", false, e) : rc;
+}
+
+/* ---- limits and walls ----------------------------------------------------------------------- */
+
+static void
+add_limit(struct make *m, const char *name, const char *value)
+{
+	if (m->nlimits < LIMITS_MAX)
+		m->limits[m->nlimits++] = (struct pot_limit){ name, value };
+}
+
+static unsigned
+count_cpus(const char *list)
+{
+	unsigned n = 0;
+
+	while (*list != '\0') {
+		char *end;
+		unsigned long a = strtoul(list, &end, 10), b = a;
+
+		if (end == list)
+			return 0;
+		if (*end == '-')
+			b = strtoul(end + 1, &end, 10);
+		n += b >= a ? (unsigned)(b - a + 1) : 0;
+		list = *end == ',' ? end + 1 : end;
+	}
+	return n;
+}
+
+static void
+add_cpu(struct make *m)
+{
+	const struct drv_resources *r = &m->t->resources;
+	int64_t shares = r->has_linux && r->linux_cpu_shares > 0 ? r->linux_cpu_shares : r->cpu_shares;
+	const struct drv *d = m->s->d;
+	double part = r->percent_ticks;
+	unsigned cores = count_cpus(r->cpuset_cpus);
+
+	if (shares > 0)
+		add_limit(m, "cpu-shares",
+		    keep(m, "%lld",
+			(long long)(shares < 2    ? 2
+				: shares > 262144 ? 262144
+						  : shares)));
+	if (cores > 0)
+		add_limit(m, "cpus", keep(m, "%u", cores));
+	if (!m->c->cpu_hard)
+		return;
+	if (part <= 0 && d->total_mhz > 0)
+		part = (double)r->cpu_shares / (double)d->total_mhz;
+	if (part > 0 && d->ncores > 0)
+		add_limit(m, "cpu-quota",
+		    keep(m, "%.1f%%", part * d->ncores * 100 < 1 ? 1.0 : part * d->ncores * 100));
+}
+
+static void
+add_limits(struct make *m)
+{
+	const struct drv_resources *r = &m->t->resources;
+	const struct task_conf *c = m->c;
+	int64_t pids = c->pids_limit >= 0 ? c->pids_limit : m->s->d->conf.pids_limit;
+
+	add_cpu(m);
+	if (r->memory_max_mb > r->memory_mb) {
+		add_limit(m, "memory", keep(m, "%lldm", (long long)r->memory_max_mb));
+		add_limit(m, "memory-reservation", keep(m, "%lldm", (long long)r->memory_mb));
+	} else if (r->memory_mb > 0) {
+		add_limit(m, "memory", keep(m, "%lldm", (long long)r->memory_mb));
+	}
+	if (c->memory_swap != NULL)
+		add_limit(m, "memory-swap", c->memory_swap);
+	if (c->pids_limit >= 0 || pids > 0)
+		add_limit(m, "pids", keep(m, "%lld", (long long)pids));
+	for (size_t i = 0; i + 1 < c->ulimit.n; i += 2)
+		add_limit(m, "ulimit", keep(m, "%s=%s", c->ulimit.v[i], c->ulimit.v[i + 1]));
+	if (c->oom != NULL)
+		add_limit(m, "on-oom", c->oom);
+}
+
+static void
+add_walls(struct make *m)
+{
+	const struct task_conf *c = m->c;
+	const struct {
+		const char *name, *value;
+	} rows[] = {
+		{ "privileged", c->privileged ? "yes" : NULL },
+		{ "read-only", c->read_only ? "yes" : NULL },
+		{ "seccomp", c->seccomp },
+		{ "userns", c->userns },
+		{ "shm-size", c->shm_size },
+	};
+	const struct {
+		const char *name;
+		const struct strv *list;
+	} lists[] = { { "cap-add", &c->cap_add }, { "cap-drop", &c->cap_drop }, { "tmpfs", &c->tmpfs },
+		{ "device", &c->devices } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].value != NULL)
+			strv_fmt(&m->walls, "%s=%s", rows[i].name, rows[i].value);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (size_t k = 0; k < lists[i].list->n; k++)
+			strv_fmt(&m->walls, "%s=%s", lists[i].name, lists[i].list->v[k]);
+	for (size_t i = 0; i + 1 < c->sysctl.n; i += 2)
+		strv_fmt(&m->walls, "sysctl=%s=%s", c->sysctl.v[i], c->sysctl.v[i + 1]);
+	for (size_t i = 0; i < m->t->ndevices; i++)
+		strv_fmt(&m->walls, "device=%s:%s", m->t->devices[i].host_path, m->t->devices[i].task_path);
+}
+
+/* ---- network ---------------------------------------------------------------------------------- */
+
+static bool
+joins(const struct make *m)
+{
+	return m->t->net != NULL && m->t->net->path[0] != '\0' && m->t->net->mode != DRV_NET_HOST;
+}
+
+static const char *
+given_bridge(const struct make *m)
+{
+	for (size_t i = 0; m->t->net != NULL && i < m->t->net->labels.n; i++)
+		if (strcmp(m->t->net->labels.v[i].key, "pot_bridge") == 0)
+			return m->t->net->labels.v[i].value;
+	return NULL;
+}
+
+static const struct drv_port *
+find_port(const struct make *m, const char *label)
+{
+	const struct drv_resources *r = &m->t->resources;
+
+	for (size_t i = 0; i < r->nports; i++)
+		if (strcmp(r->ports[i].label, label) == 0)
+			return &r->ports[i];
+	for (size_t n = 0; n < r->nnetworks; n++) {
+		const struct drv_task_network *w = &r->networks[n];
+
+		for (size_t i = 0; i < w->ndynamic; i++)
+			if (strcmp(w->dynamic[i].label, label) == 0)
+				return &w->dynamic[i];
+		for (size_t i = 0; i < w->nreserved; i++)
+			if (strcmp(w->reserved[i].label, label) == 0)
+				return &w->reserved[i];
+	}
+	return NULL;
+}
+
+static int
+no_such_port(const char *key, const char *label, struct err *e)
+{
+	err_set(e, E_INVAL, "config: %s: there is no port with the label %s", key, label);
+	return err_hint(e, "network { port \"%s\" {} } in the group", label);
+}
+
+static void
+publish(struct make *m, const struct drv_port *p, unsigned long inside)
+{
+	const char *ip = p->host_ip;
+	bool any = ip[0] == '\0' || strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
+	bool v6 = strchr(ip, ':') != NULL;
+
+	strv_fmt(&m->publish, "%s%s%s%s%d:%lu", !any && v6 ? "[" : "", any ? "" : ip, !any && v6 ? "]" : "",
+	    any ? "" : ":", p->value, inside);
+	strv_fmt(&m->publish, "%s%s%s%s%d:%lu/udp", !any && v6 ? "[" : "", any ? "" : ip,
+	    !any && v6 ? "]" : "", any ? "" : ":", p->value, inside);
+}
+
+/* What the task is told of its port is the port inside, which only we know for port_map. */
+static int
+add_ports(struct make *m, bool bridged, struct err *e)
+{
+	const struct task_conf *c = m->c;
+	char text[12];
+	int rc = 0;
+
+	for (size_t i = 0; i < c->ports.n && rc == 0; i++) {
+		const struct drv_port *p = find_port(m, c->ports.v[i]);
+
+		if (p == NULL)
+			return no_such_port("ports", c->ports.v[i], e);
+		snprintf(text, sizeof(text), "%d", p->to > 0 ? p->to : p->value);
+		if (bridged)
+			publish(m, p, strtoul(text, NULL, 10));
+		rc = kv_add(&m->ports, p->label, text, e);
+	}
+	for (size_t i = 0; i + 1 < c->port_map.n && rc == 0; i += 2) {
+		const struct drv_port *p = find_port(m, c->port_map.v[i]);
+		struct drv_port by_env = { .label = c->port_map.v[i], .host_ip = "" };
+
+		if (p == NULL) {
+			const char *host = env_of(m->t, keep(m, "NOMAD_HOST_PORT_%s", c->port_map.v[i]));
+
+			by_env.value = host == NULL ? 0 : (int32_t)strtol(host, NULL, 10);
+			if (by_env.value <= 0)
+				return no_such_port("port_map", c->port_map.v[i], e);
+			p = &by_env;
+		}
+		if (!bridged)
+			continue;
+		publish(m, p, strtoul(c->port_map.v[i + 1], NULL, 10));
+		strv_fmt(&m->env, "NOMAD_PORT_%s=%s", p->label, c->port_map.v[i + 1]);
+		rc = kv_add(&m->ports, p->label, c->port_map.v[i + 1], e);
+	}
+	return rc;
+}
+
+/* Which network it is: the agent's, the job's, or the usual one. */
+static const char *
+choose_mode(struct make *m)
+{
+	const char *mode = m->c->mode;
+
+	if (joins(m))
+		return "join";
+	if (given_bridge(m) != NULL && mode == NULL)
+		return "private-bridge";
+	if (mode == NULL && m->t->net != NULL && m->t->net->mode == DRV_NET_NONE)
+		return "none";
+	if (mode == NULL)
+		mode = m->s->d->conf.default_mode != NULL ? m->s->d->conf.default_mode : "public-bridge";
+	return mode;
+}
+
+static int
+add_network(struct make *m, struct pot_create_args *a, struct err *e)
+{
+	const struct task_conf *c = m->c;
+	const char *mode = m->mode = choose_mode(m);
+	bool bridged = strcmp(mode, "public-bridge") == 0 || strcmp(mode, "private-bridge") == 0;
+
+	if (strcmp(mode, "join") == 0) {
+		a->network = "inherit";
+		a->netns = m->t->net->path;
+	} else if (strcmp(mode, "host") == 0 || strcmp(mode, "inherit") == 0) {
+		a->network = "inherit";
+	} else {
+		a->network = mode;
+	}
+	if (strcmp(mode, "private-bridge") == 0) {
+		const char *given = c->bridge != NULL ? c->bridge : given_bridge(m);
+
+		if (given != NULL)
+			strv_add(&m->bridges, given);
+		else {
+			net_bridge_name(m->t->alloc_id, m->bridge);
+			strv_add(&m->bridges, m->bridge);
+		}
+		/* Under its own name the others of the group find it. */
+		if (name_is_hostname(m->t->name) && strlen(m->t->name) < 64)
+			strv_add(&m->names, m->t->name);
+	}
+	for (size_t i = 0; i < c->aliases.n && bridged; i++)
+		if (m->names.n == 0 || strcmp(m->names.v[0], c->aliases.v[i]) != 0)
+			strv_add(&m->names, c->aliases.v[i]);
+	if (bridged || strcmp(mode, "alias") == 0)
+		for (size_t i = 0; i < c->ips.n; i++)
+			strv_add(&m->ips, c->ips.v[i]);
+	a->stack = c->stack;
+	return add_ports(m, bridged, e);
+}
+
+/* Name servers of the job's, in a file that is read when the pot is made. */
+static int
+add_dns(struct make *m, struct pot_create_args *a, struct err *e)
+{
+	const struct drv_dns *g = m->t->dns;
+	const struct task_conf *c = m->c;
+	AUTO_FINI(buf) struct buf b = BUF_INIT(64 * 1024);
+	AUTO(fd) int fd = -1;
+	size_t from = g != NULL ? g->servers.n : 0;
+
+	if (from == 0 && c->dns.n == 0 && c->dns_search.n == 0 && c->dns_options.n == 0 &&
+	    (g == NULL || (g->searches.n == 0 && g->options.n == 0)))
+		return 0;
+	for (size_t i = 0; i < from; i++)
+		buf_fmt(&b, "nameserver %s\n", g->servers.v[i]);
+	for (size_t i = 0; i < c->dns.n; i++)
+		buf_fmt(&b, "nameserver %s\n", c->dns.v[i]);
+	if ((g != NULL && g->searches.n > 0) || c->dns_search.n > 0)
+		buf_str(&b, "search");
+	for (size_t i = 0; g != NULL && i < g->searches.n; i++)
+		buf_fmt(&b, " %s", g->searches.v[i]);
+	for (size_t i = 0; i < c->dns_search.n; i++)
+		buf_fmt(&b, " %s", c->dns_search.v[i]);
+	if ((g != NULL && g->searches.n > 0) || c->dns_search.n > 0)
+		buf_str(&b, "\n");
+	for (size_t i = 0; g != NULL && i < g->options.n; i++)
+		buf_fmt(&b, "options %s\n", g->options.v[i]);
+	for (size_t i = 0; i < c->dns_options.n; i++)
+		buf_fmt(&b, "options %s\n", c->dns_options.v[i]);
+	snprintf(m->resolv, sizeof(m->resolv), "%s/.nomad-resolv-XXXXXX", pot_root(m->ctx));
+	fd = mkostemp(m->resolv, O_CLOEXEC);
+	if (fd < 0) {
+		m->resolv[0] = '\0';
+		return err_sys(e, "cannot write a resolv.conf");
+	}
+	if (buf_check(&b, "dns", e) < 0 || write(fd, buf_cstr(&b), b.len) != (ssize_t)b.len)
+		return err_sys(e, "cannot write a resolv.conf");
+	a->dns = keep(m, "custom:%s", m->resolv);
+	return 0;
+}
+
+/* ---- making it -------------------------------------------------------------------------------- */
+
+static void
+add_source(struct make *m, struct pot_create_args *a, struct buf *command)
+{
+	const struct task_conf *c = m->c;
+
+	a->level = -1;
+	if (m->s->imported[0] != '\0') {
+		a->from_pot = m->s->imported;
+		a->snapshot = false;
+	} else {
+		a->image = m->s->image;
+	}
+	if (c->form == IMAGE_CLASSIC || m->s->imported[0] != '\0') {
+		if (c->words.n > 0) {
+			text_join(c->words.v, command);
+			a->command = buf_cstr(command);
+		}
+	} else if (c->words.n > 0) {
+		a->args = (const char *const *)strv_argv((struct strv *)&c->words);
+	}
+	if (c->has_entrypoint)
+		a->entrypoint = (const char *const *)strv_argv((struct strv *)&c->entrypoint);
+}
+
+static int
+check_lists(struct make *m, struct err *e)
+{
+	struct strv *all[] = { &m->env, &m->labels, &m->hosts, &m->walls, &m->publish, &m->bridges, &m->names,
+		&m->ips, &m->strings };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all) && rc == 0; i++)
+		rc = strv_check(all[i], "the task's configuration", e);
+	return rc;
+}
+
+static const char *const *
+list(struct strv *v)
+{
+	return v->n == 0 ? NULL : (const char *const *)strv_argv(v);
+}
+
+static int
+create(struct make *m, struct err *e)
+{
+	AUTO_FINI(buf) struct buf command = BUF_INIT(1024 * 1024);
+	const struct task_conf *c = m->c;
+	struct pot_create_args a = { .name = m->s->pot,
+		.user = c->user != NULL     ? c->user
+		    : m->t->user[0] != '\0' ? m->t->user
+					    : NULL,
+		.workdir = c->workdir,
+		.hostname = c->hostname };
+	int rc;
+
+	add_env(m, &m->t->env);
+	add_env(m, &m->t->device_env);
+	add_labels(m);
+	add_hosts(m);
+	add_limits(m);
+	add_walls(m);
+	add_source(m, &a, &command);
+	if ((rc = add_mounts(m, e)) < 0 || (rc = add_network(m, &a, e)) < 0 || (rc = add_dns(m, &a, e)) < 0 ||
+	    (rc = check_lists(m, e)) < 0)
+		return rc;
+	a.env = list(&m->env);
+	a.labels = list(&m->labels);
+	a.hosts = list(&m->hosts);
+	a.walls = list(&m->walls);
+	a.publish = list(&m->publish);
+	a.bridges = list(&m->bridges);
+	a.names = list(&m->names);
+	a.addrs = list(&m->ips);
+	a.attrs = list((struct strv *)&c->attrs);
+	a.mounts = m->mounts;
+	a.nmounts = m->nmounts;
+	a.limits = m->limits;
+	a.nlimits = m->nlimits;
+	for (int i = 0;; i++) {
+		rc = m->bridge[0] == '\0' ? 0
+					  : net_bridge_need(m->ctx, m->bridge, (unsigned)c->bridge_size, e);
+		if (rc == 0)
+			rc = pot_create(m->ctx, &a, e);
+		/* The last task of the allocation that was there before may just have taken the bridge along. */
+		if (rc != -E_NOENT || m->bridge[0] == '\0' || i == BRIDGE_TRIES)
+			return rc;
+	}
+}
+
+static int
+copy_files(struct make *m, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < m->c->copies.n && rc == 0; i++) {
+		const char *text = m->c->copies.v[i], *colon = strchr(text, ':'), *source = NULL;
+
+		rc = host_path(m, "copy", text, (size_t)(colon - text), &source, e);
+		if (rc == 0)
+			rc = pot_copy_in(m->ctx, m->s->pot, source, colon + 1, POT_COPY_PARENTS, e);
+	}
+	return rc;
+}
+
+/* A pipe that nobody reads yet is no reason to wait: the agent's log collector comes back. */
+static int
+open_output(const char *path, int *fd, struct err *e)
+{
+	int flags;
+
+	if (path[0] == '\0')
+		path = "/dev/null";
+	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0 && errno == ENXIO)
+		*fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0 || (flags = fcntl(*fd, F_GETFL)) < 0 || fcntl(*fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
+		return err_sys(e, "cannot open the log pipe %s", path);
+	return 0;
+}
+
+static int
+start(struct make *m, struct err *e)
+{
+	AUTO(fd) int in = open("/dev/null", O_RDONLY | O_CLOEXEC), out = -1, err = -1;
+	struct pot_start_args a = { 0 };
+	int fds[3],
+	    rc = in < 0 ? err_sys(e, "cannot open /dev/null") : open_output(m->t->stdout_path, &out, e);
+
+	if (rc == 0)
+		rc = open_output(m->t->stderr_path, &err, e);
+	if (rc < 0)
+		return rc;
+	fds[0] = in;
+	fds[1] = out;
+	fds[2] = err;
+	a.fds = fds;
+	return pot_start(m->ctx, m->s->pot, &a, NULL, e);
+}
+
+/* What the driver keeps of it. */
+static int
+tell(struct make *m, struct kv *out, struct err *e)
+{
+	struct pot_info *info = NULL;
+	const struct task_conf *c = m->c;
+	char started[24], address[48] = "";
+	bool alias = strcmp(m->mode, "alias") == 0, advertise = c->advertise_set ? c->advertise : alias;
+	int rc = pot_info(m->ctx, m->s->pot, 0, &info, e);
+
+	if (rc < 0)
+		return rc;
+	snprintf(started, sizeof(started), "%lld",
+	    (long long)(info->summary.started_ns != 0 ? info->summary.started_ns : text_now_ns()));
+	if (info->naddresses > 0)
+		snprintf(address, sizeof(address), "%.*s", (int)strcspn(info->addresses[0].address, "/"),
+		    info->addresses[0].address);
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "format", "1" },
+		{ "started", started },
+		{ "image", m->s->imported[0] == '\0' ? m->s->image : "" },
+		{ "user", info->user },
+		{ "workdir", info->workdir },
+		{ "address", address },
+		{ "advertise", advertise && address[0] != '\0' ? "yes" : "no" },
+		{ "keep_failed", c->keep_failed ? "yes" : "no" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
+		rc = kv_add(out, rows[i].key, rows[i].value, e);
+	for (size_t i = 0; i < m->ports.n && rc == 0; i++) {
+		rc = kv_add(out, "label", m->ports.v[i].key, e);
+		if (rc == 0)
+			rc = kv_add(out, "port", m->ports.v[i].value, e);
+	}
+	pot_info_free(info);
+	return rc;
+}
+
+static int
+have_image(struct make *m, struct kv *out, struct err *e)
+{
+	struct starting *s = m->s;
+	bool classic = m->c->form == IMAGE_CLASSIC && image_takes_classic(m->ctx);
+	int rc = 0;
+
+	/* What the classic files have become here goes before the OCI image of that name. */
+	if (classic && s->imported[0] == '\0') {
+		char pot[POT_NAME_LEN];
+
+		image_classic_pot(m->c, pot);
+		rc = pot[0] == '\0' ? 0 : pot_exists(m->ctx, pot, e);
+		if (rc == 1)
+			snprintf(s->imported, sizeof(s->imported), "%s", pot);
+	} else if (s->imported[0] != '\0') {
+		rc = pot_exists(m->ctx, s->imported, e);
+	}
+	if (rc == 0 && s->imported[0] == '\0' && s->image[0] != '\0' && (!classic || s->pulled))
+		rc = pot_image_exists(m->ctx, s->image, e);
+	if (rc == 0) {
+		(void)!kv_add(out, "missing", "yes", NULL);
+		rc = err_set(e, E_NOENT, "image %s is not on this node", s->image);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* Of a driver that was killed in the middle: the same task comes again. */
+static int
+clear_place(struct make *m, struct err *e)
+{
+	int rc = pot_exists(m->ctx, m->s->pot, e);
+
+	if (rc == 1)
+		rc = pot_destroy(m->ctx, m->s->pot, true, e);
+	return rc == -E_NOENT ? 0 : rc;
+}
+
+static void
+undo(struct make *m, const struct err *why)
+{
+	struct err own = ERR_INIT;
+
+	/* Whoever has taken over from a driver that is gone now owns the name. */
+	say_text(m->say, "%s", "");
+	if (m->c->keep_failed && why->code != E_INTR) {
+		say_text(
+		    m->say, "The start failed: pot %s is kept for a look; pot prune removes it", m->s->pot);
+		(void)!pot_set_attribute(m->ctx, m->s->pot, "prunable", "YES", NULL);
+		return;
+	}
+	if (pot_destroy(m->ctx, m->s->pot, true, &own) < 0 && own.code != E_NOENT)
+		say_text(m->say, "warning: pot %s is left behind: %s", m->s->pot, own.msg);
+	if (m->bridge[0] != '\0')
+		net_bridge_release(m->ctx, m->bridge);
+}
+
+static int
+run(struct make *m, struct kv *out, struct err *e)
+{
+	int rc = have_image(m, out, e);
+
+	if (rc == 0)
+		rc = clear_place(m, e);
+	if (rc < 0)
+		return rc;
+	say_text(m->say, "Making pot %s", m->s->pot);
+	rc = create(m, e);
+	if (m->resolv[0] != '\0')
+		(void)unlink(m->resolv);
+	if (rc < 0) {
+		if (m->bridge[0] != '\0')
+			net_bridge_release(m->ctx, m->bridge);
+		return rc;
+	}
+	rc = copy_files(m, e);
+	if (rc == 0)
+		say_text(m->say, "Starting pot");
+	if (rc == 0)
+		rc = start(m, e);
+	if (rc == 0)
+		rc = tell(m, out, e);
+	if (rc == 0 && *say_cancel(m->say))
+		rc = err_set(e, E_INTR, "the start was given up");
+	if (rc < 0)
+		undo(m, e);
+	return rc;
+}
+
+int
+task_make(void *arg, struct say *say, struct pot_ctx *ctx, struct kv *out, struct err *e)
+{
+	struct starting *s = arg;
+	struct make *m = calloc(1, sizeof(*m));
+	int rc;
+
+	/* The process ends with this: nothing needs to be given back. */
+	if (m == NULL)
+		return err_nomem(e);
+	m->s = s;
+	m->c = &s->conf;
+	m->t = s->task;
+	m->say = say;
+	m->ctx = ctx;
+	m->env.max = m->labels.max = m->hosts.max = m->walls.max = m->publish.max = m->bridges.max =
+	    m->names.max = m->ips.max = m->strings.max = LIST_MAX;
+	rc = run(m, out, e);
+	return rc;
+}
