@@ -23,7 +23,7 @@ MESON ?= meson
 PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 RELEASE := --buildtype=release -Dstatic_programs=true
 DEBUG := --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dfaults=true
-PROGRAMS := src/cli/pot src/cli/pot-image src/shim/pot-shim src/unpack/pot-unpack src/nft/pot-nft src/seccomp/pot-seccomp src/registry/pot-registry
+PROGRAMS := src/cli/pot src/cli/pot-image src/shim/pot-shim src/unpack/pot-unpack src/nft/pot-nft src/seccomp/pot-seccomp src/registry/pot-registry src/nomad/nomad-pot-driver
 
 # $(call setup,DIRECTORY,OPTIONS): configures once; later calls only build.
 setup = test -f $(1)/build.ninja || $(MESON) setup $(1) --prefix=$(PREFIX) $(2)

@@ -20,7 +20,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = ("src/cli/pot", "src/cli/pot-image", "src/shim/pot-shim", "src/unpack/pot-unpack", "src/nft/pot-nft",
-            "src/seccomp/pot-seccomp", "src/registry/pot-registry")
+            "src/seccomp/pot-seccomp", "src/registry/pot-registry", "src/nomad/nomad-pot-driver")
 OUTER_NETWORK = -1  # the network namespace from which the tests were started
 
 # Ends a hang; says nothing about speed. Sanitizers on a busy machine are slow.
