@@ -142,7 +142,7 @@ static int build(struct builder *, const msgpack_object *, struct value *);
 static int
 build_text(struct builder *b, const char *s, size_t n, struct value *v)
 {
-	const char *text;
+	const char *text = NULL;
 	int rc = take_text(b, s, n, &text);
 
 	if (rc < 0)
