@@ -24,7 +24,10 @@ const struct cmd cmd_pull = {
 	.flags = CMD_ROOT | CMD_JSON,
 	.opts = opts,
 	.example = "pot pull registry.example.org/team/web:1.0",
-	.json = "event: progress or done; one object a line\n"
+	.json = "event: progress, done or failed; one object a line\n"
+		"code: of failed: the kind of error, as in \"not found\"\n"
+		"message: of failed: what failed and why\n"
+		"hint: of failed: what would help, or null\n"
 		"what: of progress: the layer\n"
 		"bytes: of progress: what is here of it; of done: what was moved\n"
 		"total: of progress: its size\n"

@@ -128,7 +128,7 @@ shutdown_driver(struct drv *d)
 
 const struct drv_ops pot_driver = {
 	.name = "pot",
-	.version = "v" POT_VERSION,
+	.version = POT_VERSION,
 	.config_spec = agent_spec,
 	.task_spec = task_spec,
 	.new = drv_new,

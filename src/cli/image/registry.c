@@ -64,6 +64,18 @@ tell_end(struct cli *cli, const char *name, const struct pot_transfer *t, bool p
 	return 0;
 }
 
+/* For programs: the reason by its kind too. */
+static int
+tell_failure(struct cli *cli, int rc, const struct err *e)
+{
+	if (cli->json)
+		(void)!js_print_line(
+		    json_pack("{s:s, s:s, s:o, s:o}", "event", "failed", "code", err_text((enum err_code)e->code),
+			"message", js_string(e->msg), "hint", js_text_or_null(e->hint)),
+		    NULL);
+	return rc;
+}
+
 int
 image_pull(struct cli *cli, const struct args *a, struct err *e)
 {
@@ -83,7 +95,9 @@ image_pull(struct cli *cli, const struct args *a, struct err *e)
 	bars_begin(&bars, cli);
 	rc = pot_image_pull(cli->ctx, &in, &t, e);
 	bars_end(&bars);
-	return rc < 0 ? rc : tell_end(cli, in.as != NULL ? in.as : in.name, &t, true, e);
+	if (rc < 0)
+		return tell_failure(cli, rc, e);
+	return tell_end(cli, in.as != NULL ? in.as : in.name, &t, true, e);
 }
 
 int
