@@ -196,11 +196,10 @@ scan_all(struct bld *b, struct bld_copy *c, struct sums *sums, int root, struct 
 			rc = scan_source(&s->scan, p->source, c->parents, e);
 		p->to = s->scan.nitems;
 		if (rc == 0 && !p->url && p->from == p->to)
-			event_warn(&b->eng->events, "nothing in %s matches %s", s->scan.what, p->source);
+			once_warn(b, "nothing in %s matches %s", s->scan.what, p->source);
 	}
 	if (rc == 0 && s->scan.skipped > 0)
-		event_warn(&b->eng->events, "%llu sockets and devices of %s are not copied", s->scan.skipped,
-		    s->scan.what);
+		once_warn(b, "%llu sockets and devices of %s are not copied", s->scan.skipped, s->scan.what);
 	/* The table is the caller's, and goes. */
 	s->scan.sums = NULL;
 	s->scanned = rc == 0;

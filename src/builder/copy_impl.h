@@ -75,6 +75,15 @@ int put_fetched(
 /* Everything of an item, to where dest says. */
 int put_item(struct copier *, const struct scan_item *, struct err *) MUST_CHECK;
 
+/* ---- copy_once.c ------------------------------------------------------------------------------------------ */
+
+/* Was this noted in this build? */
+bool once_is_noted(const struct bld *, const char *text);
+/* Notes it: true for who is the first. */
+bool once_note(const struct bld *, const char *text);
+/* A warning that is told once. */
+void once_warn(const struct bld *, const char *fmt, ...) PRINTF(2, 3);
+
 /* ---- copy_archive.c: pot-unpack ------------------------------------------------------------------------- */
 
 /* Do these (the first 512 bytes, or all there are) look like a tar or something compressed? */

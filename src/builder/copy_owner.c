@@ -29,8 +29,7 @@ int
 copy_owner_find(int root, const char *spec, struct copy_owner *out, struct err *e)
 {
 	AUTO_FINI(buf)
-	struct buf passwd = BUF_INIT(FILE_MAX),
-		   group = BUF_INIT(FILE_MAX), full = BUF_INIT(1024);
+	struct buf passwd = BUF_INIT(FILE_MAX), group = BUF_INIT(FILE_MAX), full = BUF_INIT(1024);
 	size_t user = strcspn(spec, ":");
 	struct passwd_user found;
 	int rc;

@@ -17,7 +17,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "builder/fetch.h"
+#include "builder/copy_impl.h"
 #include "image/http.h"
 
 #define DIR_NAME "fetched"
@@ -355,11 +355,12 @@ static int
 transfer(struct bld *b, int dir, const char *url, struct record *rec, const struct digest *want, bool *came,
     struct err *e)
 {
-	static const char temp[] = "fetch";
+	char temp[32];
 	const struct record before = *rec;
 	struct transfer t = { .b = b, .url = url, .rec = rec };
 	int rc;
 
+	snprintf(temp, sizeof(temp), "fetch-%ld", (long)getpid()); /* other stages fetch as well */
 	t.fd = openat(b->tmp, temp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (t.fd < 0)
 		return err_sys(e, "a file for what is fetched");
@@ -408,8 +409,7 @@ bld_fetch(struct bld *b, const char *url, const char *checksum, struct bld_fetch
 	    (rc = record_name(url, &rec, e)) < 0)
 		return rc;
 	if (checksum == NULL && !url_is_https(url))
-		event_warn(&b->eng->events,
-		    "%s: plain http without --checksum proves nothing about what comes", url);
+		once_warn(b, "%s: plain http without --checksum proves nothing about what comes", url);
 	AUTO(fd) int dir = open_dir(b, e);
 	if (dir < 0)
 		return take_fd(dir);
@@ -422,12 +422,16 @@ bld_fetch(struct bld *b, const char *url, const char *checksum, struct bld_fetch
 			rc = record_write(dir, url, &rec, e);
 		}
 		record_touch(dir, &rec);
+	} else if (rec.known && once_is_noted(b, url)) {
+		rc = checksum != NULL ? check_stored(dir, url, &rec.digest, &want, e) : 0;
 	} else {
 		rc = transfer(b, dir, url, &rec, checksum != NULL ? &want : NULL, &came, e);
 	}
-	if (rc == 0)
-		tell(&rec, came, out);
-	return rc;
+	if (rc < 0)
+		return rc;
+	(void)once_note(b, url);
+	tell(&rec, came, out);
+	return 0;
 }
 
 int
