@@ -407,7 +407,7 @@ check_modes(struct task_conf *c, const struct agent_conf *a, struct err *e)
 static int
 check_caps(const struct task_conf *c, const struct agent_conf *a, struct err *e)
 {
-	uint64_t set = 0, dropped = 0;
+	uint64_t dropped = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < c->cap_add.n && rc == 0; i++) {
@@ -420,7 +420,6 @@ check_caps(const struct task_conf *c, const struct agent_conf *a, struct err *e)
 			err_set(e, E_PERM, WHAT ": cap_add: %s is not allowed on this node", c->cap_add.v[i]);
 			return err_hint(e, "the agent's plugin configuration has allow_caps");
 		}
-		set |= one;
 	}
 	for (size_t i = 0; i < c->cap_drop.n && rc == 0; i++)
 		rc = caps_parse(c->cap_drop.v[i], &dropped, e);

@@ -37,6 +37,8 @@ struct make {
 	char resolv[PATH_MAX];
 };
 
+static const char *keep(struct make *, const char *fmt, ...) PRINTF(2, 3);
+
 static const char *
 keep(struct make *m, const char *fmt, ...)
 {
