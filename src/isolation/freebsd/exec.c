@@ -62,6 +62,8 @@ iso_root(const struct iso_ref *ref, struct err *e)
 
 /* ---- exec */
 
+extern char **environ;
+
 struct exec {
 	const struct iso_exec_spec *s;
 	int jid;
@@ -170,7 +172,8 @@ exec_child(struct exec *x)
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)signal(sig, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execvpe(x->s->argv[0], x->s->argv, x->s->envp);
+	environ = (char **)(uintptr_t)x->s->envp; /* PATH too is the pot's */
+	execvp(x->s->argv[0], x->s->argv);
 	fail(x, SHIM_STEP_EXEC, errno, x->s->argv[0]);
 }
 
@@ -318,6 +321,9 @@ iso_freeze(const struct iso_ref *ref, bool frozen, struct err *e)
 		if (rc == 0 && frozen)
 			rc = procs_each(jid, count_running, &running, e);
 	}
+	/* What it was told while it was paused may have ended it, and us in there with it. */
+	if (!frozen && rc == -E_STATE)
+		return 0;
 	if (rc == 0 && running > 0) {
 		sig = SIGCONT;
 		(void)!jail_inside(jid, signal_inside, &sig, &sys, NULL);
@@ -342,7 +348,7 @@ iso_mount_into(const struct iso_ref *ref, const struct iso_mount *m, struct err 
 		return rc;
 	w.mount.target = m->target;
 	w.mount.dir = m->dir;
-	rc = mount_make(root, &w.mount, e);
+	rc = mount_make(root, NULL, &w.mount, e);
 	fd_close(w.mount.from_fd);
 	return rc;
 }

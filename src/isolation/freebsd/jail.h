@@ -47,7 +47,9 @@ struct mount_wish {
 int mount_wish_get(int fd, struct mount_wish *, struct err *) MUST_CHECK;
 /* The path on the host of what fd is open on. */
 int fd_path(int fd, char *out, size_t size, struct err *) MUST_CHECK;
-int mount_make(int root_fd, const struct plan_mount *, struct err *) MUST_CHECK;
+/* root: a read-only view of root_fd, which the mount is made in; NULL: root_fd itself. */
+int mount_make(int root_fd, const char *root, const struct plan_mount *, struct err *) MUST_CHECK;
+int mount_cover(int root_fd, const char *root, struct err *) MUST_CHECK;
 int mount_drop_all(const char *root, bool covered, struct err *) MUST_CHECK;
 /* The one that is on this path of the host. */
 int mount_drop_one(const char *path, struct err *) MUST_CHECK;
@@ -59,6 +61,8 @@ int ruleset_make(unsigned, char *const *devices, struct err *) MUST_CHECK;
 int ruleset_drop(unsigned, struct err *) MUST_CHECK;
 
 /* ---- records.c: what stands in /var/run/pot */
+/* Where the read-only view of a pot's root is mounted. */
+void record_view(const char *jail, char out[static 1024]);
 int record_dir(struct err *) MUST_CHECK;
 int record_write(const struct plan_record *, struct err *) MUST_CHECK;
 int record_read(const char *jail, struct plan_record *, struct err *) MUST_CHECK; /* E_NOENT */

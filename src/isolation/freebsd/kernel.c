@@ -48,9 +48,15 @@ op_ruleset_drop(void *arg, unsigned ruleset, struct err *e)
 }
 
 static int
-op_mount(void *arg, int root_fd, const struct plan_mount *m, struct err *e)
+op_mount(void *arg, int root_fd, const char *root, const struct plan_mount *m, struct err *e)
 {
-	return mount_make(root_fd, m, e);
+	return mount_make(root_fd, root, m, e);
+}
+
+static int
+op_cover(void *arg, int root_fd, const char *root, struct err *e)
+{
+	return mount_cover(root_fd, root, e);
 }
 
 static int
@@ -199,6 +205,7 @@ const struct kern kern_freebsd = {
 	.ruleset_make = op_ruleset_make,
 	.ruleset_drop = op_ruleset_drop,
 	.mount = op_mount,
+	.cover = op_cover,
 	.unmount_all = op_unmount_all,
 	.jail_make = op_jail_make,
 	.jail_drop = op_jail_drop,

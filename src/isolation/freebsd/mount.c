@@ -296,22 +296,45 @@ mount_file(int root_fd, int target, const struct plan_mount *m, struct err *e)
 }
 
 int
-mount_make(int root_fd, const struct plan_mount *m, struct err *e)
+mount_cover(int root_fd, const char *root, struct err *e)
 {
-	AUTO(fd) int target = -1;
+	AUTO(fd) int on = -1;
+	struct plan_mount m = { .fstype = "nullfs", .target = "", .dir = true, .from_fd = root_fd, .ro = true };
+	struct job j = { .m = &m, .chroot = -1, .fspath = "." };
+	char from[1024];
+	int rc = fd_path(root_fd, from, sizeof(from), e);
+
+	if (rc < 0)
+		return rc;
+	if (mkdir(root, 0755) != 0 && errno != EEXIST)
+		return err_sys(e, "cannot make %s", root);
+	on = open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (on < 0)
+		return err_sys(e, "cannot open %s", root);
+	m.from = j.from = from;
+	j.cwd = on;
+	return run_job(&j, e);
+}
+
+int
+mount_make(int root_fd, const char *root, const struct plan_mount *m, struct err *e)
+{
+	/* What is missing is made in the root itself: the view is read-only. */
+	AUTO(fd) int made = inroot_mount_target(root_fd, m->target, m->dir, e), view = -1, in_view = -1;
 	struct job j = { .m = m, .chroot = -1, .from = m->from, .fspath = "." };
 
-	if (*m->target == '\0') {
-		j.cwd = root_fd;
-		return run_job(&j, e);
+	if (made < 0)
+		return made;
+	j.cwd = made;
+	if (root != NULL) {
+		view = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (view < 0)
+			return err_sys(e, "cannot open %s", root);
+		j.cwd = in_view = inroot_open(view, m->target, O_PATH, 0, e);
+		if (in_view < 0)
+			return in_view;
 	}
-	target = inroot_mount_target(root_fd, m->target, m->dir, e);
-	if (target < 0)
-		return target;
-	if (!m->dir)
-		return mount_file(root_fd, target, m, e);
-	j.cwd = target;
-	return run_job(&j, e);
+	return m->dir ? run_job(&j, e) : mount_file(root != NULL ? view : root_fd, j.cwd, m, e);
 }
 
 /* ---- taking them away */
@@ -372,6 +395,8 @@ mount_drop_all(const char *root, bool covered, struct err *e)
 		if (below || cover)
 			rc = drop(&v[i], e);
 	}
+	if (rc == 0 && covered && rmdir(root) != 0 && errno != ENOENT)
+		rc = err_sys(e, "cannot remove %s", root);
 	return rc;
 }
 

@@ -62,7 +62,6 @@ plan_start(struct plan *p, const struct iso_spec *s, const struct plan_record *r
 		return rc;
 	memset(p, 0, sizeof(*p));
 	p->record = *record;
-	p->record.covered = s->walls.read_only;
 	if (own.ruleset != 0)
 		p->record.ruleset = 0;
 	p->root_fd = s->root_fd;
@@ -74,14 +73,7 @@ plan_start(struct plan *p, const struct iso_spec *s, const struct plan_record *r
 	if (rc == 0 && p->record.ruleset != 0)
 		rc = op(p, PLAN_RULESET, NULL, e);
 	if (rc == 0 && p->record.covered)
-		rc = op(p, PLAN_MOUNT,
-		    &(struct plan_mount){ .fstype = "nullfs",
-			.target = "",
-			.dir = true,
-			.from_fd = s->root_fd,
-			.from = p->record.root,
-			.ro = true },
-		    e);
+		rc = op(p, PLAN_COVER, NULL, e);
 	if (rc == 0)
 		rc = system_mounts(p, &own, e);
 	for (size_t i = 0; i < nmounts && rc == 0; i++)
@@ -103,8 +95,10 @@ up_one(const struct plan *p, const struct plan_op *o, const struct kern *k, stru
 		return k->record(k->arg, &p->record, e);
 	case PLAN_RULESET:
 		return k->ruleset_make(k->arg, p->record.ruleset, p->devices, e);
+	case PLAN_COVER:
+		return k->cover(k->arg, p->root_fd, p->record.root, e);
 	case PLAN_MOUNT:
-		return k->mount(k->arg, p->root_fd, &o->mount, e);
+		return k->mount(k->arg, p->root_fd, p->record.covered ? p->record.root : NULL, &o->mount, e);
 	case PLAN_JAIL:
 		return k->jail_make(k->arg, &p->params, e);
 	case PLAN_LOOPBACK:

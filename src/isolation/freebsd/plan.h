@@ -11,7 +11,7 @@
 /* One mount below the pot's root. */
 struct plan_mount {
 	const char *fstype; /* "nullfs", "tmpfs", "devfs", "fdescfs", "procfs", "linprocfs" */
-	const char *target; /* inside the root; "" is the root itself */
+	const char *target; /* inside the root */
 	bool dir;
 	int from_fd;      /* nullfs: an fd on what is shown; else -1 */
 	const char *from; /* nullfs: its path, for people; borrowed */
@@ -24,10 +24,9 @@ struct plan_mount {
 /* What must be known to take a pot down in another process: kept in a file from before the first change on. */
 struct plan_record {
 	char jail[JAIL_NAME_MAX];
-	char root
-	    [1024]; /* path of its root on the host: its mounts are those on it that are listed below, and all under it */
+	char root[1024];  /* path of its root on the host: all mounts under it are the pot's */
 	unsigned ruleset; /* made by pot; 0: none */
-	bool covered;     /* a mount of pot's own is on the root itself (read-only) */
+	bool covered;     /* root is a read-only view of the pot's root, mounted by pot */
 };
 
 /*
@@ -40,8 +39,11 @@ struct kern {
 	/* Hides all devices but the usual ones and these (NULL-terminated paths below /dev). */
 	int (*ruleset_make)(void *arg, unsigned ruleset, char *const *devices, struct err *);
 	int (*ruleset_drop)(void *arg, unsigned ruleset, struct err *);
-	int (*mount)(void *arg, int root_fd, const struct plan_mount *, struct err *);
-	/* What is mounted below root, the last first; covered: also what is mounted on root itself by pot. */
+	/* root: where a read-only view of root_fd is mounted and what the mount belongs into; NULL: root_fd itself. */
+	int (*mount)(void *arg, int root_fd, const char *root, const struct plan_mount *, struct err *);
+	/* A read-only view of root_fd, at root, which is made. */
+	int (*cover)(void *arg, int root_fd, const char *root, struct err *);
+	/* What is mounted below root, the last first; covered: also the view that root is. */
 	int (*unmount_all)(void *arg, const char *root, bool covered, struct err *);
 	int (*jail_make)(void *arg, const struct params *, struct err *);
 	/* Ends its processes and waits for them. */
@@ -53,7 +55,7 @@ struct kern {
 	int (*rule_drop)(void *arg, const char *filter, struct err *);
 };
 
-enum plan_kind { PLAN_RECORD, PLAN_RULESET, PLAN_MOUNT, PLAN_JAIL, PLAN_LOOPBACK, PLAN_CPUS };
+enum plan_kind { PLAN_RECORD, PLAN_RULESET, PLAN_COVER, PLAN_MOUNT, PLAN_JAIL, PLAN_LOOPBACK, PLAN_CPUS };
 
 #define PLAN_OPS_MAX 288
 struct plan {

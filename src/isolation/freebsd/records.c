@@ -24,6 +24,12 @@ record_dir(struct err *e)
 	return rc < 0 ? rc : dir_open(AT_FDCWD, RECORDS, e);
 }
 
+void
+record_view(const char *jail, char out[static 1024])
+{
+	snprintf(out, 1024, RECORDS "/%s.root", jail);
+}
+
 static void
 file_of(const char *jail, char out[static JAIL_NAME_MAX + 8])
 {

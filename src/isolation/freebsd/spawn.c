@@ -86,7 +86,7 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 	struct plan_record r = { .ruleset = 0 };
 	char osrelease[PARAM_OSRELEASE_MAX];
 	const char *jail = jail_of(s->cgroup);
-	int rc;
+	int rc = 0;
 
 	if (jail == NULL)
 		return err_set(e, E_INVAL, "pot \"%s\" has no name for its jail", s->name);
@@ -94,7 +94,11 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 		return err_set(
 		    e, E_NOTSUP, "pot \"%s\": a jail has no kernel parameters of its own", s->name);
 	snprintf(r.jail, sizeof(r.jail), "%s", jail);
-	rc = fd_path(s->root_fd, r.root, sizeof(r.root), e);
+	r.covered = s->walls.read_only;
+	if (r.covered)
+		record_view(jail, r.root);
+	else
+		rc = fd_path(s->root_fd, r.root, sizeof(r.root), e);
 	for (size_t i = 0; i < s->walls.ndevices; i++)
 		strv_add(devices, s->walls.devices[i].path);
 	if (rc == 0)
