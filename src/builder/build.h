@@ -24,7 +24,7 @@ struct bld_build {
 	struct bld_stage *stages;
 	size_t target;
 	unsigned steps, cached;
-	char name[REF_TEXT]; /* of NAME, "" */
+	char name[REF_TEXT]; /* of NAME, "": of pots, and of the image where nobody gives another */
 };
 
 void bld_build_init(struct bld_build *, const struct bld_build_args *);

@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "builder/base.h"
 #include "builder/crew.h"
 #include "builder/half.h"
@@ -80,6 +81,7 @@ open_all(struct bld *b, struct err *e)
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return err_sys(e, "cannot get random bytes");
 	snprintf(b->build, sizeof(b->build), "%016llx", random);
+	b->begun_ns = text_now_ns();
 	if ((rc = eng_need_node(b->eng, e)) < 0 || (rc = eng_need_storage(b->eng, e)) < 0 ||
 	    (rc = img_store_open(&b->store, b->eng->root_fd, e)) < 0 || (rc = make_dirs(b, e)) < 0 ||
 	    (rc = img_source_date(&b->epoch, e)) < 0 || (rc = make_tmp(b, e)) < 0)

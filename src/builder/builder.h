@@ -42,12 +42,13 @@ enum bld_net { BLD_NET_DEFAULT, BLD_NET_NONE, BLD_NET_HOST };
 struct bld {
 	struct eng *eng; /* storage is open: eng->stor; events: eng->events; eng->cancel may be NULL */
 	struct img_store *store;
-	int dir;              /* ROOT/build */
-	int cache;            /* ROOT/build/cache */
-	int tmp;              /* a directory of ours; gone with us, by whatever death */
-	int64_t epoch;        /* SOURCE_DATE_EPOCH in seconds, or -1 */
-	bool no_cache;        /* steps are done again, once in this build; what they give is kept */
-	char build[24];       /* this build, in all its processes */
+	int dir;        /* ROOT/build */
+	int cache;      /* ROOT/build/cache */
+	int tmp;        /* a directory of ours; gone with us, by whatever death */
+	int64_t epoch;  /* SOURCE_DATE_EPOCH in seconds, or -1 */
+	bool no_cache;  /* steps are done again, once in this build; what they give is kept */
+	char build[24]; /* this build, in all its processes */
+	int64_t begun_ns;
 	enum bld_net network; /* of steps that say BLD_NET_DEFAULT */
 	char tmp_name[24];
 	int tmp_lock;

@@ -85,6 +85,16 @@ is_whole(struct bld *b, const struct bld_record *r, struct err *e)
 	return rc != 1 || !r->did.layer ? rc : img_blob_has(b->store, &r->did.blob, NULL, e);
 }
 
+/* All of one build at one time: which of them prune gives up first is told by their order in it. */
+static void
+note_use(const struct bld *b, const char *key)
+{
+	const struct timespec t = { b->begun_ns / 1000000000, b->begun_ns % 1000000000 };
+	const struct timespec times[2] = { t, t };
+
+	(void)utimensat(b->cache, key, times, AT_SYMLINK_NOFOLLOW);
+}
+
 int
 bld_cache_get(struct bld *b, const char *key, struct bld_record *r, struct err *e)
 {
@@ -97,7 +107,7 @@ bld_cache_get(struct bld *b, const char *key, struct bld_record *r, struct err *
 		return 0;
 	if ((rc = is_whole(b, r, e)) != 1)
 		return rc;
-	(void)utimensat(b->cache, key, NULL, AT_SYMLINK_NOFOLLOW);
+	note_use(b, key);
 	return 1;
 }
 
@@ -132,7 +142,11 @@ bld_cache_put(struct bld *b, const char *key, const struct bld_record *r, struct
 	if (rc == 0)
 		rc = buf_check(&text, "a record of the cache", e);
 	fault_point("build.record");
-	return rc < 0 ? rc : file_write_atomic(b->cache, key, 0600, text.data, text.len, e);
+	if (rc == 0)
+		rc = file_write_atomic(b->cache, key, 0600, text.data, text.len, e);
+	if (rc == 0)
+		note_use(b, key);
+	return rc;
 }
 
 static void
@@ -183,6 +197,16 @@ bld_cache_unlock(struct bld *b, const char *key, int fd)
 }
 
 int
+bld_cache_recover(struct bld *b, const char *lock, struct err *e)
+{
+	AUTO(fd) int fd = openat(b->cache, lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || lock_fd(fd, true, 0, NULL) < 0)
+		return 0;
+	return unlinkat(b->cache, lock, 0) != 0 && errno != ENOENT ? err_sys(e, "removing %s", lock) : 0;
+}
+
+int
 bld_cache_each(int dir, bld_record_fn *fn, void *arg, struct err *e)
 {
 	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 22);
@@ -215,6 +239,7 @@ bld_cache_each(int dir, bld_record_fn *fn, void *arg, struct err *e)
 
 /* ---- prune --------------------------------------------------------------------------------- */
 
+/* Steps of one use in the order in which they were made: a later one stands on an earlier one. */
 static int
 latest_first(const void *a, const void *b)
 {
@@ -222,6 +247,8 @@ latest_first(const void *a, const void *b)
 
 	if (x->used_ns != y->used_ns)
 		return x->used_ns < y->used_ns ? 1 : -1;
+	if (x->created_ns != y->created_ns)
+		return x->created_ns < y->created_ns ? -1 : 1;
 	return strcmp(x->key, y->key);
 }
 

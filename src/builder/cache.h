@@ -24,6 +24,8 @@ int bld_cache_put(struct bld *, const char *key, const struct bld_record *, stru
 /* The one flight of a key: an fd that is the lock. Waits; E_INTR. */
 int bld_cache_lock(struct bld *, const char *key, struct err *) MUST_CHECK;
 void bld_cache_unlock(struct bld *, const char *key, int fd);
+/* Takes a lock's file away where its holder is dead. */
+int bld_cache_recover(struct bld *, const char *lock, struct err *) MUST_CHECK;
 
 /* In order of keys. dir: ROOT/build. Damaged records are passed over. Non-zero ends it. */
 typedef int bld_record_fn(void *arg, const char *key, const struct bld_record *, struct err *);
@@ -33,7 +35,7 @@ int bld_cache_each(int dir, bld_record_fn *, void *arg, struct err *) MUST_CHECK
 
 struct bld_entry {
 	char key[BLD_KEY_LEN];
-	int64_t used_ns;
+	int64_t used_ns, created_ns;
 	uint64_t bytes;
 	bool gone; /* the decision */
 };

@@ -68,6 +68,7 @@ struct bld_crew {
 	size_t on;
 	/* In a worker. */
 	bool worker;
+	pid_t parent;
 	int sock, out;
 };
 
@@ -149,6 +150,7 @@ crew_step_begin(struct bld *b, const char *text, const char *where)
 
 	if (c == NULL)
 		return;
+	crew_bind(b);
 	c->seq++;
 	c->since_ms = text_monotonic_ms();
 	tell_step(c, c->index, c->seq, text, where);
@@ -233,6 +235,15 @@ crew_token_give(struct bld *b)
 		;
 }
 
+void
+crew_bind(struct bld *b)
+{
+	const struct bld_crew *c = b->crew;
+
+	if (c != NULL && c->worker && (proc_die_with_parent() != 0 || getppid() != c->parent))
+		_exit(1);
+}
+
 static void
 become_worker(struct bld_crew *c, int sock, int out)
 {
@@ -273,8 +284,8 @@ crew_work(struct bld *b, struct err *e)
 		fd_close(sock[0]);
 		fd_close(out[0]);
 		become_worker(c, sock[1], out[1]);
-		if (proc_die_with_parent() != 0 || getppid() != parent)
-			_exit(1);
+		c->parent = parent;
+		crew_bind(b);
 		fault_point("build.worker");
 		return 0;
 	}

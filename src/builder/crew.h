@@ -45,6 +45,11 @@ void crew_step_end(struct bld *, const struct bld_did *, bool failed);
 /* One of the steps that may be under way at a time. Nothing else is waited for while it is held. */
 int crew_token_take(struct bld *, struct err *) MUST_CHECK;
 void crew_token_give(struct bld *);
+/*
+ * A worker dies with its parent: to be said again after all that may have changed who we are for the kernel,
+ * which forgets it then. Does not return where the parent is gone.
+ */
+void crew_bind(struct bld *);
 /* Where the output of commands goes. */
 int crew_out(const struct bld *);
 

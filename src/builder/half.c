@@ -216,13 +216,16 @@ recover_tmp(struct bld *b, int tmp, const char *name, struct err *e)
 int
 bld_recover(struct bld *b, struct err *e)
 {
-	AUTO_FINI(strv) struct strv halves = STRV_INIT(65536), tmps = STRV_INIT(65536);
+	AUTO_FINI(strv)
+	struct strv halves = STRV_INIT(65536),
+		    tmps = STRV_INIT(65536), keys = STRV_INIT(65536);
 	AUTO(fd) int layers = dir_open(img_store_fd(b->store), IMG_LAYERS, e);
 	AUTO(fd) int tmp = dir_open(b->dir, "tmp", e);
 	int rc = layers < 0 ? layers : tmp < 0 ? tmp : 0;
 
 	if (rc < 0 || (rc = list_names(layers, IMG_LAYER_LOCK HALF_PREFIX, &halves, e)) < 0 ||
-	    (rc = list_names(tmp, ".lock-", &tmps, e)) < 0)
+	    (rc = list_names(tmp, ".lock-", &tmps, e)) < 0 ||
+	    (rc = list_names(b->cache, ".lock-", &keys, e)) < 0)
 		return rc;
 	for (size_t i = 0; i < halves.n && rc == 0; i++) {
 		char name[64];
@@ -232,5 +235,11 @@ bld_recover(struct bld *b, struct err *e)
 	}
 	for (size_t i = 0; i < tmps.n && rc == 0; i++)
 		rc = recover_tmp(b, tmp, tmps.v[i], e);
+	for (size_t i = 0; i < keys.n && rc == 0; i++) {
+		char name[BLD_KEY_LEN + 8];
+
+		snprintf(name, sizeof(name), ".lock-%.64s", keys.v[i]);
+		rc = bld_cache_recover(b, name, e);
+	}
 	return rc;
 }

@@ -31,7 +31,8 @@ add_entry(void *arg, const char *key, const struct bld_record *r, struct err *e)
 		s->v = v;
 		s->cap = cap;
 	}
-	s->v[s->n] = (struct bld_entry){ .used_ns = r->used_ns, .bytes = r->bytes };
+	s->v[s->n] =
+	    (struct bld_entry){ .used_ns = r->used_ns, .created_ns = r->did.created_ns, .bytes = r->bytes };
 	snprintf(s->v[s->n++].key, BLD_KEY_LEN, "%.64s", key);
 	return 0;
 }

@@ -91,6 +91,7 @@ run_it(struct bld *b, const struct bld_half *h, const struct bld_run *r, char *c
 
 	if ((rc = start(b, h, r, r->argv, env, m, &proc, e)) < 0)
 		return rc;
+	crew_bind(b);
 	fault_point("build.started");
 	if ((rc = eng_attach(b->eng, h->name, &proc, out, out, -1, &status, e)) < 0)
 		return rc;

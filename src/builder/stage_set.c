@@ -262,13 +262,11 @@ do_limit(struct bld *b, struct bld_stage *s, const struct instruction *in, struc
 static int
 do_name(struct bld *b, struct bld_stage *s, const struct instruction *in, struct err *e)
 {
-	struct reference ref;
-	int rc = ref_parse(in->st->words[0].text, &ref, e);
-
 	(void)b;
-	if (rc == 0 && s->index == s->build->target)
+	(void)e;
+	if (s->index == s->build->target)
 		snprintf(s->build->name, sizeof(s->build->name), "%s", in->st->words[0].text);
-	return rc;
+	return 0;
 }
 
 /* ---- WORKDIR --------------------------------------------------------------------------------------------- */

@@ -69,13 +69,14 @@ publish(struct pot_ctx *c, struct bld *b, const struct bld_build *t, const struc
 	AUTO(img_image) struct img_image *image = NULL;
 	const struct img_ready_args ready = { &c->eng->events, c->eng->cancel, 0 };
 	const char *own[] = { t->name, NULL }, *const *names = t->args->user->names;
+	struct reference ref;
 	int rc = img_image_open(b->store, made, &image, e);
 
 	if (rc == 0)
 		rc = img_image_ready(b->store, c->eng->stor, image, &ready, e);
 	fault_point("build.ready");
 	if (names == NULL || *names == NULL)
-		names = t->name[0] != '\0' ? own : NULL;
+		names = t->name[0] != '\0' && lib_ref(t->name, &ref, NULL) == 0 ? own : NULL;
 	for (const char *const *n = names; n != NULL && *n != NULL && rc == 0; n++)
 		rc = name_it(b->store, *n, image, e);
 	if (rc < 0)
