@@ -30,7 +30,7 @@
 #include "network/freebsd/os.h"
 
 #define NODE "c0f0aa01"
-#define HANG_MS 20000 /* what should answer is given this long */
+#define HANG_MS 20000  /* what should answer is given this long */
 #define SILENT_MS 1500 /* what should not */
 #define OUT_HOST4 "198.51.100.1"
 #define OUT_PEER4 "198.51.100.2"
@@ -246,8 +246,8 @@ call(const char *addr, uint16_t port, int ms, int out)
 	socklen_t wlen = sizeof(why);
 	struct pollfd p = { fd, POLLOUT, 0 };
 
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) || poll(&p, 1, ms) != 1 ||
-	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &wlen) != 0 || why != 0)
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) ||
+	    poll(&p, 1, ms) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &wlen) != 0 || why != 0)
 		_exit(1);
 	p.events = POLLIN;
 	if (poll(&p, 1, ms) != 1 || read(fd, text, sizeof(text) - 1) <= 0)
@@ -311,7 +311,8 @@ outside_make(void)
 	struct err e = ERR_INIT;
 
 	outside = guest_new("pottest-outside");
-	if (ip_prefix_parse(OUT_PEER4 "/24", &l.addrs[0], &e) < 0 || ip_prefix_parse(OUT_PEER6 "/64", &l.addrs[1], &e) < 0 ||
+	if (ip_prefix_parse(OUT_PEER4 "/24", &l.addrs[0], &e) < 0 ||
+	    ip_prefix_parse(OUT_PEER6 "/64", &l.addrs[1], &e) < 0 ||
 	    ip_prefix_parse(OUT_HOST4 "/24", &p4, &e) < 0 || ip_prefix_parse(OUT_HOST6 "/64", &p6, &e) < 0 ||
 	    link_epair_make(&links, OUT_LINK, inner, &e) < 0 || link_ip6(&links, OUT_LINK, true, &e) < 0 ||
 	    link_addr_add(&links, OUT_LINK, &p4, &e) < 0 || link_addr_add(&links, OUT_LINK, &p6, &e) < 0 ||
@@ -363,9 +364,14 @@ pot_make(struct net *n, struct pot *p, unsigned number, const char *bridge)
 	memset(p, 0, sizeof(*p));
 	snprintf(p->id, sizeof(p->id), "00000000000000%02x", 0xa0 + number);
 	p->g = guest_new(p->id);
-	p->spec = (struct net_spec){ .id = p->id, .pot = number == 1 ? "web" : "db", .type = NET_BRIDGE, .stack = STACK_DUAL, .nleases = 1 };
+	p->spec = (struct net_spec){ .id = p->id,
+		.pot = number == 1 ? "web" : "db",
+		.type = NET_BRIDGE,
+		.stack = STACK_DUAL,
+		.nleases = 1 };
 	net_name_veth(p->id, 0, p->veth);
-	if (!fine(net_lease(n, p->id, p->spec.pot, bridge, STACK_DUAL, &none, &none, &p->spec.leases[0], &e), &e, "a lease"))
+	if (!fine(net_lease(n, p->id, p->spec.pot, bridge, STACK_DUAL, &none, &none, &p->spec.leases[0], &e),
+		&e, "a lease"))
 		return;
 	ip_print(&p->spec.leases[0].a4, p->a4);
 	ip_print(&p->spec.leases[0].a6, p->a6);
@@ -405,14 +411,17 @@ test_reach(struct net *n, struct pot *a, struct pot *b)
 	fine(net_bridge_get(n, "public", &br, &e), &e, "the bridge's record");
 	ip_print(&br.gw4, gw4);
 	ip_print(&br.gw6, gw6);
-	ok(exists(br.ifname) && exists(a->veth) && exists(b->veth), "bridge and host ends have their derived names");
+	ok(exists(br.ifname) && exists(a->veth) && exists(b->veth),
+	    "bridge and host ends have their derived names");
 
 	s = serve(a->g.jid, "0.0.0.0", 80);
 	answers(b->g.jid, a->a4, 80, b->a4, "pots of a bridge reach each other by IPv4, as themselves");
 	answers(0, a->a4, 80, gw4, "the host reaches a pot");
 	answers(a->g.jid, "127.0.0.1", 80, "127.0.0.1", "lo0 is up inside");
-	answers(outside.jid, OUT_HOST4, 8080, OUT_PEER4, "a published port answers outside and sees who calls (IPv4)");
-	answers(b->g.jid, OUT_HOST4, 8080, NULL, "a neighbour on the bridge reaches it under the host's address");
+	answers(outside.jid, OUT_HOST4, 8080, OUT_PEER4,
+	    "a published port answers outside and sees who calls (IPv4)");
+	answers(
+	    b->g.jid, OUT_HOST4, 8080, NULL, "a neighbour on the bridge reaches it under the host's address");
 	is_silent(outside.jid, OUT_HOST4, 8081, "a port that is not published is silent");
 	silence(s);
 
@@ -515,8 +524,8 @@ test_counters(struct net *n, struct pot *a)
 
 	fine(net_stats(n, a->g.pid, see, &inside, &e), &e, "counters from inside");
 	if (fine(net_counters_read(&c, a->id, &e), &e, "counters from the host")) {
-		ok(net_counters_of(c, a->id, see, &host) == 0 && host.n == 1 && inside.n == 1 && host.rx > 0 &&
-			host.tx > 0 && inside.rx > 0 && inside.tx > 0,
+		ok(net_counters_of(c, a->id, see, &host) == 0 && host.n == 1 && inside.n == 1 &&
+			host.rx > 0 && host.tx > 0 && inside.rx > 0 && inside.tx > 0,
 		    "both know one eth0 with traffic");
 		net_counters_free(c);
 	}
@@ -526,8 +535,8 @@ test_counters(struct net *n, struct pot *a)
 static void
 test_killed(struct net *n, struct pot *b)
 {
-	static const char *const points[] = { "net.epair.cloned", "net.up.pair", "net.up.moved", "net.up.inner",
-		"net.up.elements" };
+	static const char *const points[] = { "net.epair.cloned", "net.up.pair", "net.up.moved",
+		"net.up.inner", "net.up.elements" };
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
@@ -594,7 +603,8 @@ test_others(struct net *n)
 	answers(outside.jid, "2001:db8:51::77", 7002, OUT_PEER6, "the address answers outside (IPv6)");
 	silence(p);
 	fine(net_down(n, &s, &e), &e, "net_down of it");
-	ok(link_addr_has(OUT_LINK, &s.aliases[0].addr.addr, &e) == 0 && link_addr_has(OUT_LINK, &s.aliases[1].addr.addr, &e) == 0 &&
+	ok(link_addr_has(OUT_LINK, &s.aliases[0].addr.addr, &e) == 0 &&
+		link_addr_has(OUT_LINK, &s.aliases[1].addr.addr, &e) == 0 &&
 		link_addr_has(OUT_LINK, &(struct ip_addr){ 4, { 198, 51, 100, 1 } }, &e) == 1,
 	    "its addresses are gone, the host's own is not");
 }
@@ -625,8 +635,11 @@ main(void)
 		bail("mkdtemp");
 	before = count_interfaces();
 	forward = (int)os_sysctl_get(OS_FORWARD4);
-	const struct net_params p = { .root = dir, .root_fd = root, .id = NODE, .cidr4 = "", .cidr6 = "", .routed6 = "" };
-	if (!fine(net_open(&n, &p, &e), &e, "net_open") || !fine(net_init(n, &e), &e, "net_init chooses ranges"))
+	const struct net_params p = {
+		.root = dir, .root_fd = root, .id = NODE, .cidr4 = "", .cidr6 = "", .routed6 = ""
+	};
+	if (!fine(net_open(&n, &p, &e), &e, "net_open") ||
+	    !fine(net_init(n, &e), &e, "net_init chooses ranges"))
 		return 1;
 	pot_make(n, &a, 1, "public");
 	pot_make(n, &b, 2, "public");

@@ -95,9 +95,9 @@ print_hairpins(const struct rules_nat *r, int family, struct buf *out)
 			continue;
 		net.addr = ip_network(&net);
 		ip_prefix_print(&net, text);
-		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s\":0)\n", b->ifname, af,
+		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s:0\")\n", b->ifname, af,
 		    text, text, r->node, b->ifname);
-		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s\":0)\n", b->ifname, af, lo,
+		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s:0\")\n", b->ifname, af, lo,
 		    text, r->node, b->ifname);
 	}
 }
@@ -107,7 +107,7 @@ print_outward(
     const struct strv *interfaces, const char *af, const char *from, const char *within, struct buf *out)
 {
 	for (size_t i = 0; i < interfaces->n; i++)
-		buf_fmt(out, "nat on \"%s\" %s from <%s> to ! <%s> -> (\"%s\":0)\n", interfaces->v[i], af,
+		buf_fmt(out, "nat on \"%s\" %s from <%s> to ! <%s> -> (\"%s:0\")\n", interfaces->v[i], af,
 		    from, within, interfaces->v[i]);
 }
 

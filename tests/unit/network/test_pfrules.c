@@ -63,14 +63,14 @@ test_nat(void **state)
 	    "(\"pb1a2b3c4d-1\":0)\n"
 	    "nat on \"pb1a2b3c4d-0\" inet6 from fd00::/64 to fd00::/64 tagged pot1a2b3c4d -> "
 	    "(\"pb1a2b3c4d-0\":0)\n"
-	    "nat on \"pb1a2b3c4d-0\" inet6 from ::1 to fd00::/64 tagged pot1a2b3c4d -> (\"pb1a2b3c4d-0\":0)\n"
+	    "nat on \"pb1a2b3c4d-0\" inet6 from ::1 to fd00::/64 tagged pot1a2b3c4d -> (\"pb1a2b3c4d-0:0\")\n"
 	    "nat on \"pb1a2b3c4d-1\" inet6 from 2001:db8:1::/64 to 2001:db8:1::/64 tagged pot1a2b3c4d -> "
 	    "(\"pb1a2b3c4d-1\":0)\n"
 	    "nat on \"pb1a2b3c4d-1\" inet6 from ::1 to 2001:db8:1::/64 tagged pot1a2b3c4d -> "
 	    "(\"pb1a2b3c4d-1\":0)\n"
-	    "nat on \"em0\" inet from <pots4> to ! <pots4> -> (\"em0\":0)\n"
-	    "nat on \"wg0\" inet from <pots4> to ! <pots4> -> (\"wg0\":0)\n"
-	    "nat on \"em0\" inet6 from <nat6> to ! <pots6> -> (\"em0\":0)\n");
+	    "nat on \"em0\" inet from <pots4> to ! <pots4> -> (\"em0:0\")\n"
+	    "nat on \"wg0\" inet from <pots4> to ! <pots4> -> (\"wg0:0\")\n"
+	    "nat on \"em0\" inet6 from <nat6> to ! <pots6> -> (\"em0:0\")\n");
 }
 
 static void
