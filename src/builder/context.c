@@ -305,7 +305,7 @@ digest_of_path(struct bld *b, struct bld_context *c, const char *path, struct di
 	AUTO(sums) struct sums *sums = NULL;
 	AUTO(hasher) struct hasher *h = NULL;
 	AUTO_FINI(scan) struct scan s = { .root = -1 };
-	int rc = sums_open(&sums, b->dir, e);
+	int rc = sums_open(&sums, b->dir, b->tmp, e);
 
 	if (rc < 0)
 		return rc;

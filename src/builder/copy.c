@@ -272,7 +272,7 @@ look_at_sources(struct bld *b, struct bld_copy *c, struct err *e)
 {
 	AUTO(sums) struct sums *sums = NULL;
 	struct digest name;
-	int rc = sums_open(&sums, b->dir, e);
+	int rc = sums_open(&sums, b->dir, b->tmp, e);
 
 	if (rc < 0)
 		return rc;
@@ -510,7 +510,7 @@ need_scan(struct bld *b, struct bld_copy *c, int fd, struct err *e)
 
 	if (c->priv->scanned)
 		return 0;
-	if ((rc = sums_open(&sums, b->dir, e)) < 0 || (rc = scan_all(b, c, sums, fd, e)) < 0 ||
+	if ((rc = sums_open(&sums, b->dir, b->tmp, e)) < 0 || (rc = scan_all(b, c, sums, fd, e)) < 0 ||
 	    (rc = content_digest(c, &found, e)) < 0)
 		return rc;
 	if (digest_equal(&found, &c->priv->content))

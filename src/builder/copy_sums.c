@@ -50,14 +50,20 @@ struct table {
 	size_t n, cap;
 };
 
-struct sums {
+/* A file of them, and what is to go into it. */
+struct store {
 	int dir;
-	uint32_t today;
 	void *map;
 	size_t map_len;
 	struct table old; /* mapped, read-only */
 	struct table fresh;
 	bool changed;
+};
+
+struct sums {
+	uint32_t today;
+	struct store kept;
+	struct store recent; /* of this build only: files that changed just now */
 };
 
 /* FNV-1a, and a last stir for the low bits. */
@@ -124,7 +130,7 @@ put(struct table *t, const struct slot *from)
 }
 
 static void
-unmap(struct sums *s)
+unmap(struct store *s)
 {
 	if (s->map != NULL)
 		munmap(s->map, s->map_len);
@@ -134,9 +140,9 @@ unmap(struct sums *s)
 
 /* Maps what is on the disk; without it, or with one that is not ours, there is nothing. */
 static void
-map(struct sums *s)
+map(struct store *s)
 {
-	AUTO(fd) int fd = openat(s->dir, NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO(fd) int fd = s->dir < 0 ? -1 : openat(s->dir, NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	const struct header *h;
 	struct stat st;
 	void *p;
@@ -159,49 +165,54 @@ map(struct sums *s)
 }
 
 int
-sums_open(struct sums **out, int dir, struct err *e)
+sums_open(struct sums **out, int dir, int tmp, struct err *e)
 {
 	struct sums *s = calloc(1, sizeof(*s));
 
 	*out = s;
 	if (s == NULL)
 		return err_nomem(e);
-	s->dir = dir;
+	s->kept.dir = dir;
+	s->recent.dir = tmp;
 	s->today = (uint32_t)(text_now_ns() / DAY_NS);
 	if (s->today == 0)
 		s->today = 1; /* a clock that was never set */
-	map(s);
+	map(&s->kept);
+	map(&s->recent);
 	return 0;
+}
+
+static const struct slot *
+slot_in(const struct table *t, const struct key *k)
+{
+	const struct slot *slot = t->cap > 0 ? find(t, k) : NULL;
+
+	return slot != NULL && slot->day != 0 && slot->check == check_of(slot) ? slot : NULL;
+}
+
+static void
+add(struct store *s, const struct slot *slot)
+{
+	put(&s->fresh, slot);
+	s->changed = true;
 }
 
 static bool
 look_up(struct sums *s, const struct key *k, struct sum *out)
 {
-	const struct slot *slot = s->fresh.cap > 0 ? find(&s->fresh, k) : NULL;
+	const struct slot *slot = slot_in(&s->kept.fresh, k);
 
-	if (slot == NULL || slot->day == 0) {
-		slot = s->old.cap > 0 ? find(&s->old, k) : NULL;
-		if (slot == NULL || slot->day == 0 || slot->check != check_of(slot))
-			return false;
-		if (s->today - slot->day >= DAYS_STALE) {
-			struct slot again = *slot;
+	if (slot == NULL && (slot = slot_in(&s->kept.old, k)) != NULL && s->today - slot->day >= DAYS_STALE) {
+		struct slot again = *slot;
 
-			again.day = s->today;
-			put(&s->fresh, &again);
-			s->changed = true;
-		}
+		again.day = s->today;
+		add(&s->kept, &again);
 	}
-	*out = slot->sum;
-	return true;
-}
-
-static void
-add(struct sums *s, const struct key *k, const struct sum *sum)
-{
-	struct slot slot = { .key = *k, .sum = *sum, .day = s->today };
-
-	put(&s->fresh, &slot);
-	s->changed = true;
+	if (slot == NULL && (slot = slot_in(&s->recent.fresh, k)) == NULL)
+		slot = slot_in(&s->recent.old, k);
+	if (slot != NULL)
+		*out = slot->sum;
+	return slot != NULL;
 }
 
 static struct key
@@ -231,13 +242,13 @@ ns_of(const struct timespec *ts)
 void
 sums_put(struct sums *s, const struct stat *st, const struct sum *sum, int64_t now)
 {
-	const struct key k = key_of(st);
+	const struct slot slot = { .key = key_of(st), .sum = *sum, .day = s->today };
+	bool racy;
 
 	/* A change time in the future is of a clock that was set back: who knows what it says next. */
-	if (ns_of(&st->st_ctim) > now - RACY_NS ||
-	    (ns_of(&st->st_mtim) > now - RACY_NS && ns_of(&st->st_mtim) < now + RACY_NS))
-		return;
-	add(s, &k, sum);
+	racy = ns_of(&st->st_ctim) > now - RACY_NS ||
+	    (ns_of(&st->st_mtim) > now - RACY_NS && ns_of(&st->st_mtim) < now + RACY_NS);
+	add(racy ? &s->recent : &s->kept, &slot);
 }
 
 /* The name of what is fixed fills the key; a size of all ones is no file's. */
@@ -269,11 +280,10 @@ sums_get_fixed(struct sums *s, const struct digest *name, struct digest *out)
 void
 sums_put_fixed(struct sums *s, const struct digest *name, const struct digest *d)
 {
-	const struct key k = fixed_key(name);
-	struct sum sum = { { 0 }, { 0 } };
+	struct slot slot = { .key = fixed_key(name), .day = s->today };
 
-	memcpy(sum.content, d->bytes, SUM_LEN);
-	add(s, &k, &sum);
+	memcpy(slot.sum.content, d->bytes, SUM_LEN);
+	add(&s->kept, &slot);
 }
 
 /* ---- saving ------------------------------------------------------------------ */
@@ -290,7 +300,7 @@ merge(struct table *all, const struct table *from, uint32_t today)
 }
 
 static int
-write_table(const struct sums *s, const struct table *t)
+write_table(const struct store *s, const struct table *t)
 {
 	const struct header h = { MAGIC, t->cap };
 	size_t len = sizeof(h) + t->cap * sizeof(struct slot);
@@ -303,29 +313,38 @@ write_table(const struct sums *s, const struct table *t)
 	return file_write_atomic(s->dir, NAME, 0600, file, len, NULL);
 }
 
-/* What is new first: a table that is full has then forgotten what is old. */
+/* What is new first: a table that is full has then forgotten what is old. A failure costs time, later. */
 static void
-save(struct sums *s)
+save(struct store *s, uint32_t today)
 {
 	struct table all = { NULL, 0, 0 };
-	AUTO(fd) int lock = lock_file(s->dir, LOCK, true, -1, NULL);
+	AUTO(fd) int lock = s->dir >= 0 ? lock_file(s->dir, LOCK, true, -1, NULL) : -1;
 
 	if (lock < 0)
 		return;
 	/* Somebody else may have written meanwhile. */
 	unmap(s);
 	map(s);
-	merge(&all, &s->fresh, s->today);
+	merge(&all, &s->fresh, today);
 	for (size_t i = 0; i < s->old.cap && all.n < SLOTS_MAX / 2; i++) {
 		const struct table one = { &s->old.v[i], 0, 1 };
 
 		if (all.cap == 0 || find(&all, &one.v->key)->day == 0)
-			merge(&all, &one, s->today);
+			merge(&all, &one, today);
 	}
 	fault_point("build.sums.write");
 	if (all.cap > 0 && write_table(s, &all) < 0)
-		s->changed = true;
+		unmap(s);
 	free(all.v);
+}
+
+static void
+store_close(struct store *s, uint32_t today)
+{
+	if (s->changed)
+		save(s, today);
+	unmap(s);
+	free(s->fresh.v);
 }
 
 void
@@ -333,9 +352,7 @@ sums_close(struct sums *s)
 {
 	if (s == NULL)
 		return;
-	if (s->changed)
-		save(s);
-	unmap(s);
-	free(s->fresh.v);
+	store_close(&s->kept, s->today);
+	store_close(&s->recent, s->today);
 	free(s);
 }

@@ -3,8 +3,9 @@
  * which finds nothing changed reads nothing. ROOT/build/sums is a hash table
  * that is mapped, not parsed; what is new is kept in memory and goes to the
  * disk with sums_close. A file is the same as long as device, inode, size and
- * both times are; one that was changed about when it was looked at is not
- * remembered, as a second change in the same tick of the clock would not show.
+ * both times are. One that was changed about when it was looked at is only
+ * remembered for this build, as a second change in the same tick of the clock
+ * would not show: the copy itself, which is checked, would fail then.
  */
 #ifndef BUILDER_COPY_SUMS_H
 #define BUILDER_COPY_SUMS_H
@@ -24,8 +25,8 @@ struct sum {
 
 struct sums;
 
-/* dir: ROOT/build, borrowed. A table that cannot be read is as none. */
-int sums_open(struct sums **, int dir, struct err *) MUST_CHECK;
+/* Both borrowed: ROOT/build, and the build's private directory. A table that cannot be read is as none. */
+int sums_open(struct sums **, int dir, int tmp, struct err *) MUST_CHECK;
 /* Writes what is new; a failure costs time later and nothing else. NULL is allowed. */
 void sums_close(struct sums *);
 

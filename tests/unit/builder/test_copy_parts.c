@@ -153,7 +153,7 @@ test_sums_are_kept(void **state)
 	struct stat st;
 
 	for (int round = 0; round < 3; round++) {
-		assert_ok(sums_open(&s, l->build, &err));
+		assert_ok(sums_open(&s, l->build, -1, &err));
 		for (uint64_t i = 0; i < 3000; i++) {
 			st = some_stat(i);
 			want = some_sum(i);
@@ -176,7 +176,7 @@ test_sums_know_changes(void **state)
 	struct stat st = some_stat(1);
 	struct sum sum = some_sum(1);
 
-	assert_ok(sums_open(&s, l->build, &err));
+	assert_ok(sums_open(&s, l->build, -1, &err));
 	sums_put(s, &st, &sum, 2000 * SECOND);
 	assert_true(sums_get(s, &st, &sum));
 	for (int i = 0; i < 7; i++) {
@@ -199,12 +199,11 @@ test_sums_are_not_racy(void **state)
 {
 	struct lab *l = *state;
 	struct err err = ERR_INIT;
-	AUTO(sums) struct sums *s = NULL;
 	struct sum sum = some_sum(1);
 	struct stat st;
+	struct sums *s;
 
-	assert_ok(sums_open(&s, l->build, &err));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		st = some_stat((uint64_t)i);
 		if (i == 0)
 			st.st_ctim.tv_sec = 1999;
@@ -212,16 +211,40 @@ test_sums_are_not_racy(void **state)
 			st.st_mtim.tv_sec = 1999;
 		else if (i == 2)
 			st.st_mtim.tv_sec = 2001;
-		else
+		else if (i == 3)
 			st.st_ctim.tv_sec = 5000; /* a clock that was set back */
+		else
+			st.st_mtim.tv_sec = 5000; /* far away, which says nothing of when it was changed */
+		assert_ok(sums_open(&s, l->build, -1, &err));
 		sums_put(s, &st, &sum, 2000 * SECOND);
-		assert_false(sums_get(s, &st, &sum));
+		sums_close(s);
+		assert_ok(sums_open(&s, l->build, -1, &err));
+		assert_int_equal(sums_get(s, &st, &sum), i == 4);
+		sums_close(s);
 	}
-	/* A time of modification far in the future says nothing of when it was changed. */
-	st = some_stat(9);
-	st.st_mtim.tv_sec = 5000;
-	sums_put(s, &st, &sum, 2000 * SECOND);
-	assert_true(sums_get(s, &st, &sum));
+}
+
+/* In the same build it is known, as the copy is checked; in the next one it is not. */
+static void
+test_sums_of_this_build(void **state)
+{
+	struct lab *l = *state;
+	struct err err = ERR_INIT;
+	struct sum sum = some_sum(1), got;
+	struct stat st = some_stat(1);
+	struct sums *s;
+
+	assert_ok(sums_open(&s, l->build, l->tmp, &err));
+	sums_put(s, &st, &sum, 1001 * SECOND);
+	assert_true(sums_get(s, &st, &got));
+	sums_close(s);
+	assert_ok(sums_open(&s, l->build, l->tmp, &err));
+	assert_true(sums_get(s, &st, &got));
+	assert_memory_equal(&got, &sum, sizeof(got));
+	sums_close(s);
+	assert_ok(sums_open(&s, l->build, -1, &err));
+	assert_false(sums_get(s, &st, &got));
+	sums_close(s);
 }
 
 /* Any byte of the file may be wrong: then nothing is known, and nothing wrong is told. */
@@ -235,7 +258,7 @@ test_sums_survive_damage(void **state)
 	struct sum sum = some_sum(1), got;
 	int fd;
 
-	assert_ok(sums_open(&s, l->build, &err));
+	assert_ok(sums_open(&s, l->build, -1, &err));
 	sums_put(s, &st, &sum, 2000 * SECOND);
 	sums_close(s);
 	assert_sys(fstatat(l->build, "sums", &file, 0));
@@ -246,7 +269,7 @@ test_sums_survive_damage(void **state)
 		assert_int_equal(pread(fd, &byte, 1, at), 1);
 		other = byte ^ 0x55;
 		assert_int_equal(pwrite(fd, &other, 1, at), 1);
-		assert_ok(sums_open(&s, l->build, &err));
+		assert_ok(sums_open(&s, l->build, -1, &err));
 		if (sums_get(s, &st, &got))
 			assert_memory_equal(&got, &sum, sizeof(got));
 		sums_close(s);
@@ -254,7 +277,7 @@ test_sums_survive_damage(void **state)
 	}
 	for (off_t size = file.st_size; size > 0; size /= 2) {
 		assert_sys(ftruncate(fd, size - 1));
-		assert_ok(sums_open(&s, l->build, &err));
+		assert_ok(sums_open(&s, l->build, -1, &err));
 		assert_false(sums_get(s, &st, &got));
 		sums_close(s);
 	}
@@ -271,13 +294,13 @@ test_sums_are_merged(void **state)
 	struct stat one = some_stat(1), two = some_stat(2);
 	struct sum sum = some_sum(1);
 
-	assert_ok(sums_open(&a, l->build, &err));
-	assert_ok(sums_open(&b, l->build, &err));
+	assert_ok(sums_open(&a, l->build, -1, &err));
+	assert_ok(sums_open(&b, l->build, -1, &err));
 	sums_put(a, &one, &sum, 2000 * SECOND);
 	sums_put(b, &two, &sum, 2000 * SECOND);
 	sums_close(a);
 	sums_close(b);
-	assert_ok(sums_open(&a, l->build, &err));
+	assert_ok(sums_open(&a, l->build, -1, &err));
 	assert_true(sums_get(a, &one, &sum) && sums_get(a, &two, &sum));
 	sums_close(a);
 }
@@ -292,11 +315,11 @@ test_sums_of_what_is_fixed(void **state)
 
 	assert_ok(digest_of(DIGEST_SHA256, "name", 4, &name, &err));
 	assert_ok(digest_of(DIGEST_SHA256, "what", 4, &d, &err));
-	assert_ok(sums_open(&s, l->build, &err));
+	assert_ok(sums_open(&s, l->build, -1, &err));
 	assert_false(sums_get_fixed(s, &name, &got));
 	sums_put_fixed(s, &name, &d);
 	sums_close(s);
-	assert_ok(sums_open(&s, l->build, &err));
+	assert_ok(sums_open(&s, l->build, -1, &err));
 	assert_true(sums_get_fixed(s, &name, &got));
 	assert_true(digest_equal(&got, &d));
 	assert_false(sums_get_fixed(s, &d, &got));
@@ -318,7 +341,7 @@ test_scan_reads_once(void **state)
 		AUTO(sums) struct sums *sums = NULL;
 		AUTO_FINI(scan) struct scan s = { .root = -1 };
 
-		assert_ok(sums_open(&sums, l->build, &err));
+		assert_ok(sums_open(&sums, l->build, -1, &err));
 		scan_init(&s, &l->bld, sums, l->src, "the context");
 		s.now += 10 * SECOND;
 		assert_ok(scan_source(&s, "f", false, &err));
@@ -370,6 +393,7 @@ main(void)
 		lab_test(test_sums_are_kept),
 		lab_test(test_sums_know_changes),
 		lab_test(test_sums_are_not_racy),
+		lab_test(test_sums_of_this_build),
 		lab_test(test_sums_survive_damage),
 		lab_test(test_sums_are_merged),
 		lab_test(test_sums_of_what_is_fixed),
