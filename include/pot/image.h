@@ -168,4 +168,41 @@ struct pot_verdict {
 int pot_image_verify(struct pot_ctx *, const char *name, const char *const *keys, const struct pot_net *,
     struct pot_verdict *, struct err *);
 
+/* ---- files for elsewhere ------------------------------------------------------- */
+
+struct pot_export_args {
+	const char *pot;
+	const char *tag; /* NULL: the snapshot's */
+	const char *dir; /* for the files */
+	bool classic;    /* the set of the shell framework, where the storage is ZFS; else an OCI archive */
+	bool
+	    automatic; /* takes a snapshot when there is none, removes all but the last when there are several */
+	bool several;                   /* exports the last one when there are several */
+	bool versions;                  /* tags may only rise, and mean one snapshot each */
+	int level;                      /* classic: of xz, 0 to 9, -1: 6 */
+	const struct pot_sign_key *key; /* classic: signs it; or NULL */
+};
+#define POT_EXPORT_LEN 256
+/* made: the file in dir, POT_TAG.tar or POT_TAG.xz. E_NOENT: there is no snapshot, E_EXIST: several. */
+int pot_image_export(
+    struct pot_ctx *, const struct pot_export_args *, char made[POT_EXPORT_LEN], struct err *);
+
+#define POT_PREPARE_OCI "oci://"
+struct pot_prepare_args {
+	const char *name, *tag; /* of the image */
+	const char *from;       /* as for an import, or "oci://HOST[/PATH]"; NULL: it is here */
+	const char *key;        /* as for an import */
+	bool insecure;
+	const char *allocation; /* end of the pot's name */
+	const char *as;         /* its beginning; NULL: NAME_TAG */
+	const struct pot_create_args
+	    *create; /* network, ports, command; its name and source are not looked at */
+	struct pot_net net;
+};
+/*
+ * Brings an image when it is not here and makes a pot of it for an orchestrator, not started. made: its name,
+ * with '_' for each '.'. E_EXIST. Nothing is left of a pot when something fails; the image stays.
+ */
+int pot_image_prepare(struct pot_ctx *, const struct pot_prepare_args *, char made[64], struct err *);
+
 #endif

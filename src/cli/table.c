@@ -11,7 +11,7 @@
 	X(last_run_stats) X(get_rss)                                                      \
 	X(network) X(create_private_bridge) X(export_ports) X(vnet_start)                 \
 	X(snapshot) X(rollback) X(purge_snapshots)                                        \
-	X(build) X(commit) X(images) X(history) X(tag) X(rmi) X(image) X(save) X(load) X(import)   \
+	X(build) X(commit) X(images) X(history) X(tag) X(rmi) X(image) X(save) X(load) X(export) X(import) X(prepare)   \
 	X(pull) X(push) X(login) X(logout) X(sign) X(verify) X(keygen)                     \
 	X(flavours)                                                                       \
 	X(set_cmd) X(set_env) X(set_hosts) X(set_hook) X(set_attribute) X(get_attribute)  \

@@ -193,6 +193,8 @@ typedef int eng_tree_fn(void *arg, const struct eng_tree *, struct err *);
 /* Of a stopped pot, which is locked meanwhile, or of a snapshot of any. */
 int eng_image_tree(
     struct eng *, const char *pot, const char *tag, eng_tree_fn *, void *arg, struct err *) MUST_CHECK;
+/* Only its settings (root and parent are -1), and the lock; of any pot. */
+int eng_image_settings(struct eng *, const char *pot, eng_tree_fn *, void *arg, struct err *) MUST_CHECK;
 
 /* copy.c */
 int eng_copy_in(struct eng *, const char *name, const char *host_src, const char *dst, unsigned flags,

@@ -571,6 +571,25 @@ eng_image_tree(struct eng *g, const char *name, const char *tag, eng_tree_fn *fn
 }
 
 int
+eng_image_settings(struct eng *g, const char *name, eng_tree_fn *fn, void *arg, struct err *e)
+{
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	AUTO_FINI(kv) struct kv kv = KV_INIT;
+	const struct eng_tree t = { .root = -1, .parent = -1, .settings = &kv };
+	int rc = eng_need_storage(g, e);
+
+	if (rc == 0)
+		rc = epot_get(&p, g, name, EPOT_WRITE, e);
+	if (rc == 0)
+		rc = epot_load_conf(&p, e);
+	if (rc == 0)
+		rc = settings_of(&p, &kv, e);
+	if (rc == 0)
+		rc = more_settings(&p, &kv, e);
+	return rc < 0 ? rc : fn(arg, &t, e);
+}
+
+int
 epot_find_user(int root_fd, const char *spec, struct passwd_user *u, struct err *e)
 {
 	AUTO_FINI(buf) struct buf passwd = BUF_INIT(PASSWD_FILE_MAX);

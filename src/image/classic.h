@@ -59,6 +59,20 @@ struct classic_take {
 	const volatile bool *cancel; /* may be NULL */
 };
 int classic_take(const struct classic_take *, int xz, struct kv *settings, struct err *) MUST_CHECK;
+/*
+ * The other way round: writes STEM.xz into dirfd, the snapshot of a pot and its settings, and completes the set.
+ */
+struct classic_give {
+	struct stor *stor;
+	struct stor_fs fs;
+	const char *snapshot;
+	const char *hostname;
+	const struct kv *settings;     /* IMG_SET_* */
+	unsigned level;                /* of xz, 0 to 9 */
+	const struct sign_secret *key; /* or NULL */
+	const volatile bool *cancel;   /* may be NULL */
+};
+int classic_give(const struct classic_give *, int dirfd, const char *stem, struct err *) MUST_CHECK;
 /* The settings in the text of a classic pot.conf. */
 int classic_settings(const char *, size_t, struct kv *, struct err *) MUST_CHECK;
 

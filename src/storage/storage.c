@@ -343,3 +343,18 @@ stor_stack(struct stor *s, struct stor_fs fs, const char *tag, const struct stor
 		return no_parts(s, e);
 	return s->ops->stack(s, fs, tag, below, changes, e);
 }
+
+int
+stor_pack(struct stor *s, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name, int fd,
+    struct err *e)
+{
+	int rc = stor_check_tag(fs, tag, e);
+
+	if (rc == 0)
+		rc = stor_check_tag(head, name, e);
+	if (rc < 0)
+		return rc;
+	if (s->ops->pack == NULL)
+		return err_set(e, E_NOTSUP, "storage %s has no packages of streams", s->ops->name);
+	return s->ops->pack(s, fs, tag, head, name, fd, e);
+}

@@ -171,6 +171,13 @@ struct stor_ops {
 	int (*stream_id)(
 	    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *);
 	/*
+	 * Writes fs@tag to fd as a package that stor_package_open reads: head, a file system of the caller's with
+	 * what he put into it, and fs below it, both with the snapshot `name`. The caller destroys head afterwards,
+	 * however it ended. NULL where the mechanism has no packages.
+	 */
+	int (*pack)(struct stor *, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name,
+	    int fd, struct err *);
+	/*
 	 * Parts: file systems that are made beside each other and put one on the other afterwards; all
 	 * three NULL where the mechanism can only clone. part makes an empty one and gives its root, to be filled
 	 * without any whiteouts; durable is nothing of it before sync, which is for all of the installation.
@@ -266,6 +273,10 @@ int stor_package_next(struct stor_package *, struct stor_package_part *, struct 
 struct stor_source stor_package_source(struct stor_package *);
 void stor_package_free(struct stor_package *);
 DEFINE_AUTO(stor_package, struct stor_package *, NULL, stor_package_free)
+
+/* E_NOTSUP where there is no .pack. */
+int stor_pack(struct stor *, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name,
+    int fd, struct err *) MUST_CHECK;
 
 /* Looking at the present of one that nobody writes to: any number of processes at a time. */
 struct stor_look {

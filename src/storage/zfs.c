@@ -532,6 +532,7 @@ const struct stor_ops stor_zfs = {
 	.quota = zfs_quota,
 	.mount = zfs_mount,
 	.unmount = zfs_unmount,
+	.pack = zfs_pack,
 	.send = zfs_send,
 	.receive = zfs_receive,
 	.stream_id = zfs_stream_id,

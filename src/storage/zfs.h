@@ -64,6 +64,8 @@ const char *zfs_created_option(char out[static 48]); /* "pot:created=<now>": ZFS
 bool zfs_tag_is_long(const char *tag);
 
 /* zfs_stream.c */
+int zfs_pack(struct stor *, struct stor_fs, const char *tag, struct stor_fs head, const char *name, int fd,
+    struct err *) MUST_CHECK;
 int zfs_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
     struct err *) MUST_CHECK;
 int zfs_receive(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from,

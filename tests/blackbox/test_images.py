@@ -265,6 +265,28 @@ def test_commit_of_a_snapshot(node):
     assert images(node).keys() == {"x:1"}
 
 
+def test_export(node, tmp_path):
+    """A pot's last snapshot becomes an archive that makes the pot again; which snapshot and tag are asked for."""
+    node.make("Web", "cat /when")
+    node.fails("export", "-p", "Web", "-D", str(tmp_path), says="has no snapshot")
+    with open(tmp_path / "when", "w", encoding="ascii") as f:
+        f.write("then\n")
+    node("copy-in", "-p", "Web", "-s", str(tmp_path / "when"), "-d", "/when")
+    out = node("export", "-A", "-c", "-p", "Web", "-t", "1.9", "-D", str(tmp_path)).out
+    assert out == f"{tmp_path}/Web_1.9.tar\n"
+    node.fails("export", "-c", "-p", "Web", "-t", "1.8", "-D", str(tmp_path), says="lower than 1.9")
+    node("snapshot", "-n", "later", "Web")
+    node.fails("export", "-p", "Web", "-t", "1.10", "-D", str(tmp_path), says="2 snapshots")
+    node.fails("export", "-F", "-c", "-p", "Web", "-t", "1.9", "-D", str(tmp_path), says="exported before")
+    node("export", "-F", "-c", "-p", "Web", "-t", "1.10", "-D", str(tmp_path))
+    assert node("export", "-A", "-p", "Web", "-D", str(tmp_path)).out == f"{tmp_path}/Web_later.tar\n"
+    assert sorted(f for f in os.listdir(tmp_path) if "Web" in f) == ["Web_1.10.tar", "Web_1.9.tar", "Web_later.tar"]
+    assert images(node) == {}
+    node("destroy", "Web")
+    node("load", "-i", str(tmp_path / "Web_1.9.tar"))
+    assert node("run", "--rm", "web:1.9").out == "then\n"
+
+
 def test_settings_go_through(onode):
     """Command, environment, ports, signal and attributes of a pot become the image's, and those of its pots."""
     onode.make("a", "sh -c 'echo $GREETING $0 \"$@\"' one 'two words'", "--publish", "18080:80")

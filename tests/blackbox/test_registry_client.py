@@ -147,6 +147,26 @@ def test_we_push_others_read(onode, registry, scratch):
     assert open(f"{scratch}/copy/manifest.json", "rb").read() == image.manifest
 
 
+def test_prepare(onode, registry, scratch):
+    """What an orchestrator asks for at once: the image is pulled, a pot of its own is made and started."""
+    box = {"bin/busybox": open("/bin/busybox", "rb").read(), "etc/motd": b"prepared\n"}
+    p = Peer()
+    pull(onode, p.put("a", "1.0", Image([box], settings={"Cmd": ["/bin/busybox", "cat", "/etc/motd"]})))
+    p.close()
+    onode("-q", "push", f"{p.host}/a:1.0", f"{registry}/team/web:1.0")
+    words = ("prepare", "-p", "web", "-t", "1.0", "-U", f"oci://{registry}/team", "-N", "host")
+    assert onode(*words, "-a", "one").out == "web_1_0_one\n"
+    assert onode("start", "-a", "web_1_0_one").out == "prepared\n"
+    attributes = onode.info("web_1_0_one")["attributes"]
+    assert (attributes["persistent"], attributes["no-rc-script"]) == ("NO", "YES")
+    onode.fails(*words, "-a", "one", says="exists already")
+    onode.fails("prepare", "-p", "web", "-t", "7", "-U", f"oci://{registry}/team", "-a", "two", says="web:7")
+    onode.fails("prepare", "-p", "nothing", "-t", "7", "-a", "two", says="is on this node")
+    made = onode(*words, "-a", "two", "-n", "short", "-c", "/bin/busybox sleep 100000", "-s").out
+    assert made == "short_two\n" and onode.states()["short_two"] == "running"
+    assert onode.states().keys() == {"web_1_0_one", "short_two"}
+
+
 def test_podman_reads_what_we_push(onode, registry, scratch):
     """podman pulls what we pushed and finds every file as it was."""
     source = Peer()
