@@ -222,6 +222,28 @@ groups_of(struct wall_groups *g, const struct cg_trees *t, const char *cgroup, s
 	return groups_top(g, e);
 }
 
+/*
+ * Of the network that the calling thread is in, which belongs to no user namespace of the pot: what root of a network
+ * of its own might do, any process of this one may. A kernel without such a file does without.
+ */
+static void
+net_opened(void)
+{
+	static const struct {
+		const char *path, *value;
+	} rows[] = {
+		{ "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0" },
+		{ "/proc/sys/net/ipv4/ping_group_range", "0 2147483647" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(fd) int fd = open(rows[i].path, O_WRONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			(void)!write(fd, rows[i].value, strlen(rows[i].value));
+	}
+}
+
 /* It shows the network that the making thread is in. */
 static int
 sys_make(const struct iso_spec *s, unsigned attr, struct err *e)
@@ -234,6 +256,7 @@ sys_make(const struct iso_spec *s, unsigned attr, struct err *e)
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0 || setns(*s->net_join, CLONE_NEWNET) != 0)
 		return err_sys(e, "cannot enter the pot's network namespace");
+	net_opened();
 	r = fs_make("sysfs", NULL, attr, e);
 	/* A caller that went on in a pot's network would do to it what is meant for the host's. */
 	if (setns(home, CLONE_NEWNET) != 0)
