@@ -14,7 +14,7 @@
 #include "model/ignore.h"
 
 #define SCAN_NONE UINT32_MAX
-#define SCAN_NODES_MAX 16000000u
+#define SCAN_NODES_MAX 4000000u
 #define SCAN_TEXT_MAX ((size_t)2 << 30)
 
 struct scan_node {

@@ -63,6 +63,9 @@ tree_clone_data(int in, int out)
 static bool
 is_kept(const char *name)
 {
+	/* overlayfs mounted with "userxattr" takes these as its own orders. */
+	if (strncmp(name, "user.overlay.", 13) == 0)
+		return false;
 	return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0 ||
 	    strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, "system.posix_acl_default") == 0;
 }
