@@ -98,22 +98,6 @@ check_rules(struct check *c)
 	return rc < 0 ? rc : say(c, FINE, "pf", "the rules of pot are in place", "");
 }
 
-/* Not ours to turn on: with it the user's filter rules see what is delivered on the host as well. */
-static int
-check_local(struct check *c)
-{
-	long v = os_sysctl_get(OS_FILTER_LOCAL);
-
-	if (v == 1)
-		return 0;
-	if (v < 0)
-		return say(c, WARN, "localhost",
-		    "published ports do not answer on the host itself: this pf cannot do it",
-		    "use the pot's own address there");
-	return say(c, WARN, "localhost", "published ports do not answer on the host itself",
-	    "sysctl " OS_FILTER_LOCAL "=1 and then turn pf off and on; filter rules see local traffic then");
-}
-
 int
 net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 {
@@ -133,5 +117,5 @@ net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 		rc = check_hooks(&c);
 	if (rc == 0)
 		rc = check_rules(&c);
-	return rc == 0 ? check_local(&c) : rc;
+	return rc;
 }

@@ -24,8 +24,11 @@ int os_ensure(struct net *, struct net_os *, const struct net_bridge *, size_t n
 int os_bridge_whole(struct net *, struct net_os *, const struct net_bridge *, struct err *) MUST_CHECK;
 /* The translation rules as they should be now, for the bridges that are on the host. */
 int os_nat_text(struct net *, struct net_os *, struct buf *, struct err *) MUST_CHECK;
-/* Loads them unless they were loaded like this and are there: 1 loaded, 0 not. force: in any case. The lock is held. */
-int os_nat_load(struct net *, struct net_os *, bool force, struct err *) MUST_CHECK;
+/*
+ * Loads them unless they were loaded like this and are there: 1 loaded, 0 not. thorough: what is there is
+ * read, not only looked for. The lock is held.
+ */
+int os_nat_load(struct net *, struct net_os *, bool thorough, struct err *) MUST_CHECK;
 /* E_STATE telling the lines that pf.conf lacks. */
 int os_hooks_check(bool rdr, struct err *) MUST_CHECK;
 
@@ -33,7 +36,6 @@ int os_hooks_check(bool rdr, struct err *) MUST_CHECK;
 
 #define OS_FORWARD4 "net.inet.ip.forwarding"
 #define OS_FORWARD6 "net.inet6.ip6.forwarding"
-#define OS_FILTER_LOCAL "net.pf.filter_local"
 /* -1: there is no such. */
 long os_sysctl_get(const char *name);
 /* Forwarding; the values before are kept in ROOT/net/sysctl. The lock is held. */

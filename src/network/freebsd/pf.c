@@ -24,6 +24,7 @@
 #define PFCTL "/sbin/pfctl"
 #define PFCTL_MS 30000
 #define SAYS_MAX (64 * 1024)
+#define RULES_MAX (4 * 1024 * 1024)
 #define CHILDREN_MAX 65536u
 
 void
@@ -75,13 +76,18 @@ pf_disable(struct pf *pf, struct err *e)
 int
 pf_flush(struct pf *pf, const char *anchor, struct err *e)
 {
-	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR, PF_RULESET_TABLE };
+	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR };
 	struct pfioc_trans_e v[ARRAY_LEN(kinds)] = { { 0 } };
+	struct pfioc_table tables = { .pfrio_esize = 0 };
 	struct pfioc_trans t = { .size = ARRAY_LEN(v), .esize = sizeof(v[0]), .array = v };
 	int rc = pf_open(pf, e);
 
 	if (rc < 0)
 		return rc;
+	/* Tables first: an anchor that has none left vanishes with its last rules. They last as long as those. */
+	snprintf(tables.pfrio_table.pfrt_anchor, sizeof(tables.pfrio_table.pfrt_anchor), "%s", anchor);
+	if (ioctl(pf->fd, DIOCRCLRTABLES, &tables) != 0 && errno != ENOENT && errno != EINVAL)
+		return err_sys(e, "cannot empty the tables of pf's anchor %s", anchor);
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
 		v[i].rs_num = kinds[i];
 		snprintf(v[i].anchor, sizeof(v[i].anchor), "%s", anchor);
@@ -196,4 +202,22 @@ pf_main_rules(struct buf *out, struct err *e)
 	int rc = run_pfctl(argv, -1, out, e);
 
 	return rc < 0 ? err_wrap(e, "cannot read pf's rules") : 0;
+}
+
+int
+pf_filled(struct pf *pf, const char *anchor, struct err *e)
+{
+	const char *const argv[] = { PFCTL, "-q", "-a", anchor, "-s", "nat", NULL };
+	AUTO_FINI(buf) struct buf out = BUF_INIT(RULES_MAX);
+	const char *slash = strrchr(anchor, '/');
+	char parent[PF_ANCHOR_NAME_SIZE];
+	int rc;
+
+	/* pfctl(8) takes one that does not exist for a mistake. */
+	snprintf(parent, sizeof(parent), "%.*s", slash != NULL ? (int)(slash - anchor) : 0, anchor);
+	rc = pf_has(pf, parent, slash != NULL ? slash + 1 : anchor, e);
+	if (rc <= 0)
+		return rc;
+	rc = run_pfctl(argv, -1, &out, e);
+	return rc < 0 ? err_wrap(e, "cannot read pf's anchor %s", anchor) : out.len > 0;
 }

@@ -31,6 +31,8 @@ int pf_load(struct pf *, const char *anchor, const char *text, struct err *) MUS
 int pf_flush(struct pf *, const char *anchor, struct err *) MUST_CHECK;
 /* Has the anchor `parent` a child of the name? 1, 0. */
 int pf_has(struct pf *, const char *parent, const char *name, struct err *) MUST_CHECK;
+/* Has it translation rules? 1, 0. By pfctl(8): for repairs, not for each start. */
+int pf_filled(struct pf *, const char *anchor, struct err *) MUST_CHECK;
 /* Names of the children that begin with prefix. */
 int pf_children(struct pf *, const char *parent, const char *prefix, struct strv *, struct err *) MUST_CHECK;
 /* Translation rules and anchors of the main ruleset, as pfctl(8) prints them. */

@@ -41,7 +41,7 @@ republish(struct net *n, struct net_os *os, const struct net_spec *s, const stru
 	rules_rdr_print(n->node, p->elems, p->nelems, &text);
 	rules_anchor_rdr(n->node, s->id, anchor);
 	if ((rc = buf_check(&text, "pf's rules", e)) < 0 || text.len == 0 ||
-	    (rc = pf_has(&os->pf, RULES_RDR, anchor + sizeof(RULES_RDR "/") - 1, e)) != 0)
+	    (rc = pf_filled(&os->pf, anchor, e)) != 0)
 		return rc < 0 ? rc : 0;
 	rc = pf_load(&os->pf, anchor, buf_cstr(&text), e);
 	return rc < 0 ? rc : 1;
@@ -82,7 +82,7 @@ repair_nat(struct net *n, struct net_os *os, struct err *e)
 	if (lock < 0)
 		return lock;
 	rc = os_pf_on(n, os, e);
-	return rc < 0 ? rc : os_nat_load(n, os, false, e);
+	return rc < 0 ? rc : os_nat_load(n, os, true, e);
 }
 
 int

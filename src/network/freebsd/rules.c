@@ -7,8 +7,11 @@
  *    stays flat; only published ports are a pot's own.
  *  - A port is published on every address of the host ("(self)", which pf keeps
  *    current), so pots reach it under the host's address too. Such packets carry
- *    a tag: a neighbour on the same bridge, and the host's 127.0.0.1, are answered
- *    through the bridge's address, or the answer would go another way than it came.
+ *    a tag: a neighbour on the same bridge is answered through the bridge's address, or the
+ *    answer would go another way than it came.
+ *  - The host itself does not reach a published port: what it sends to itself is turned to
+ *    the pot, but pf never sees the answer go back to the socket, as that leaves by no
+ *    interface. (net.pf.filter_local was tried on 15.1: then outside got no answer either.)
  *  - "rdr pass": the classic ones were, and a published port is meant to answer.
  *  - No reload of the user's rules, ever: all of it hangs below two anchors.
  */
@@ -80,11 +83,11 @@ print_table(const struct rules_nat *r, const char *name, int family, bool nat6_o
 	buf_str(out, " }\n");
 }
 
-/* What came by a published port and goes back to the bridge that it came from, or came from the host's loopback. */
+/* What came by a published port and goes back to the bridge that it came from. */
 static void
 print_hairpins(const struct rules_nat *r, int family, struct buf *out)
 {
-	const char *af = family == 4 ? "inet" : "inet6", *lo = family == 4 ? "127.0.0.0/8" : "::1";
+	const char *af = family == 4 ? "inet" : "inet6";
 
 	for (size_t i = 0; i < r->nbridges; i++) {
 		const struct rules_bridge *b = &r->bridges[i];
@@ -97,8 +100,6 @@ print_hairpins(const struct rules_nat *r, int family, struct buf *out)
 		ip_prefix_print(&net, text);
 		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s:0\")\n", b->ifname, af,
 		    text, text, r->node, b->ifname);
-		buf_fmt(out, "nat on \"%s\" %s from %s to %s tagged pot%s -> (\"%s:0\")\n", b->ifname, af, lo,
-		    text, r->node, b->ifname);
 	}
 }
 

@@ -92,18 +92,22 @@ os_nat_text(struct net *n, struct net_os *os, struct buf *text, struct err *e)
 
 /* 1: they are there as they were loaded, and that is how they should be. */
 static int
-nat_is_loaded(struct net *n, struct net_os *os, const struct buf *want, struct err *e)
+nat_is_loaded(struct net *n, struct net_os *os, const struct buf *want, bool thorough, struct err *e)
 {
 	AUTO_FINI(buf) struct buf was = BUF_INIT(NAT_MAX);
+	char anchor[RULES_PATH];
 
 	if (file_read(n->fd, NAT_RECORD, &was, NULL) < 0 || was.len != want->len ||
 	    memcmp(was.data, want->data, want->len) != 0)
 		return 0;
-	return want->len == 0 ? 1 : pf_has(&os->pf, RULES_NAT, n->node, e);
+	if (want->len == 0)
+		return 1;
+	rules_anchor_nat(n->node, anchor);
+	return thorough ? pf_filled(&os->pf, anchor, e) : pf_has(&os->pf, RULES_NAT, n->node, e);
 }
 
 int
-os_nat_load(struct net *n, struct net_os *os, bool force, struct err *e)
+os_nat_load(struct net *n, struct net_os *os, bool thorough, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(NAT_MAX);
 	char anchor[RULES_PATH];
@@ -111,7 +115,7 @@ os_nat_load(struct net *n, struct net_os *os, bool force, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	there = force ? 0 : nat_is_loaded(n, os, &text, e);
+	there = nat_is_loaded(n, os, &text, thorough, e);
 	if (there != 0)
 		return there < 0 ? there : 0;
 	rules_anchor_nat(n->node, anchor);

@@ -342,6 +342,12 @@ pf_has(struct pf *pf, const char *parent, const char *name, struct err *e)
 }
 
 int
+pf_filled(struct pf *pf, const char *anchor, struct err *e)
+{
+	return is_there(anchor);
+}
+
+int
 pf_children(struct pf *pf, const char *parent, const char *prefix, struct strv *out, struct err *e)
 {
 	char path[160];
