@@ -152,10 +152,12 @@ lab_init(struct lab *l, const char *argv0, const char *name)
 	snprintf(l->root, sizeof(l->root), "%s/root", l->dir);
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	find_program(l, argv0);
-	if (mkdir(l->root, 0755) != 0 || (l->root_fd = open(l->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+	if (mkdir(l->root, 0755) != 0 ||
+	    (l->root_fd = open(l->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
 	    (l->log_fd = open(l->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		give_up(l->root);
-	for (const char *const *d = (const char *const[]){ "lib", "libexec", "t", "dev", "tmp", "proc", "usr", "etc", NULL };
+	for (const char *const *d =
+		 (const char *const[]){ "lib", "libexec", "t", "dev", "tmp", "proc", "usr", "etc", NULL };
 	     *d != NULL; d++)
 		make_dir(l, *d);
 	make_dir(l, "usr/lib");
@@ -286,7 +288,8 @@ lab_log(struct lab *l)
 static bool
 has_jail(const char *name)
 {
-	struct iovec iov[2] = { { (void *)(uintptr_t) "name", 5 }, { (void *)(uintptr_t)name, strlen(name) + 1 } };
+	struct iovec iov[2] = { { (void *)(uintptr_t) "name", 5 },
+		{ (void *)(uintptr_t)name, strlen(name) + 1 } };
 
 	return jail_get(iov, 2, 0) >= 0;
 }

@@ -128,7 +128,8 @@ runs_to_its_end(const char *argv0)
 	lab_command(&l, "hello", "7", NULL);
 	if (tap_fine(lab_start(&l, &e), &e, "a pot starts")) {
 		status = lab_wait(&l);
-		tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7, "its exit status is recorded (%d)", status);
+		tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7, "its exit status is recorded (%d)",
+		    status);
 		tap_ok(strstr(lab_log(&l), "jailed 1 host lab.example who lab uid 0\n") != NULL,
 		    "it is in a jail with its name and environment");
 		tap_ok(strstr(lab_log(&l), "to stderr\n") != NULL, "stderr is in the log");
@@ -161,7 +162,8 @@ fails_to_start(const char *argv0)
 	lab_command(&l, "wait", NULL);
 	lab_attr(&l, "enforce_statfs", "3");
 	rc = lab_start(&l, &e);
-	tap_ok(rc == -E_INVAL && strstr(e.msg, "enforce_statfs") != NULL, "a bad attribute is named (%s)", e.msg);
+	tap_ok(rc == -E_INVAL && strstr(e.msg, "enforce_statfs") != NULL, "a bad attribute is named (%s)",
+	    e.msg);
 	lab_nothing_left(&l, "after a bad attribute");
 	lab_fini(&l);
 
@@ -208,7 +210,8 @@ signals_and_exec(const char *argv0)
 	e = (struct err)ERR_INIT;
 	if (tap_fine(iso_exec(&l.ref, &s, &pid, &pty, &e), &e, "exec with a terminal")) {
 		waitpid(pid, &status, 0);
-		tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 33, "it is one, and the command's own (%d)", status);
+		tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 33,
+		    "it is one, and the command's own (%d)", status);
 		tap_ok(pty >= 0, "its master is here");
 		fd_close(pty);
 	}
@@ -217,7 +220,8 @@ signals_and_exec(const char *argv0)
 	tap_ok(proc_id_alive(&l.ref.init), "which does not reach it");
 	tap_fine(iso_freeze(&l.ref, false, &e), &e, "it goes on");
 	status = lab_wait(&l);
-	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "and then the signal has reached it (%d)", status);
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "and then the signal has reached it (%d)",
+	    status);
 	rc = lab_exec(&l, "exit", "0", &e);
 	tap_ok(rc == -E_STATE, "exec in a pot that has ended is E_STATE (%d: %s)", rc, e.msg);
 end:
@@ -270,7 +274,8 @@ deaths(const char *argv0)
 		tap_ok(lab_exec(&l, "exit", "4", &e) == 4, "and can be joined");
 		tap_fine(iso_signal(&l.ref, SIGTERM, &e), &e, "until it is told to end");
 		status = lab_wait(&l);
-		tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 3, "with the command's status (%d)", status);
+		tap_ok(
+		    WIFEXITED(status) && WEXITSTATUS(status) == 3, "with the command's status (%d)", status);
 	}
 	lab_end(&l);
 	lab_fini(&l);
@@ -303,7 +308,8 @@ mounts(const char *argv0)
 	tap_ok(lab_exec(&l, "readable", "/dev/fd/0", &e) == 0, "fdescfs is there");
 	tap_ok(lab_exec(&l, "readable", "/proc/curproc/status", &e) == 0, "procfs is there");
 	fd = iso_bind(AT_FDCWD, dir, true, false, &e);
-	tap_fine(iso_mount_into(&l.ref, &(struct iso_mount){ fd, "/tmp/in", true }, &e), &e, "a mount into it");
+	tap_fine(
+	    iso_mount_into(&l.ref, &(struct iso_mount){ fd, "/tmp/in", true }, &e), &e, "a mount into it");
 	tap_ok(lab_exec(&l, "write", "/tmp/in/x", &e) == 30, "is read-only as it was asked for");
 	tap_fine(iso_unmount_from(&l.ref, "/tmp/in", &e), &e, "and can be taken out");
 	fd_close(fd);

@@ -299,7 +299,9 @@ int
 mount_cover(int root_fd, const char *root, struct err *e)
 {
 	AUTO(fd) int on = -1;
-	struct plan_mount m = { .fstype = "nullfs", .target = "", .dir = true, .from_fd = root_fd, .ro = true };
+	struct plan_mount m = {
+		.fstype = "nullfs", .target = "", .dir = true, .from_fd = root_fd, .ro = true
+	};
 	struct job j = { .m = &m, .chroot = -1, .fspath = "." };
 	char from[1024];
 	int rc = fd_path(root_fd, from, sizeof(from), e);
