@@ -404,8 +404,9 @@ measure(struct img_unpack *u, struct err *e)
 	struct stor_info info;
 	int r = stor_usage(u->stor, layer_fs(u), &info, e);
 
+	/* What is below has a record of its own; a base is a clone, and all of it counts. */
 	if (r == 0)
-		u->rec.size = info.own + info.shared;
+		u->rec.size = u->rec.has_parent ? info.own : info.own + info.shared;
 	return r;
 }
 
