@@ -55,10 +55,11 @@ not_executed(const struct exec *x, struct kv *out, const struct err *why, struct
 static int
 wait_for(struct pot_process *p, struct say *s, int *status, struct err *e)
 {
+	struct err given_up = ERR_INIT;
 	struct proc_id id;
 
 	/* It is our child: its number is its own until we have waited for it. */
-	if (proc_id_get(p->pid, &id, NULL) == 0 && proc_id_wait_or(&id, say_cancel(s), NULL) == -E_INTR) {
+	if (proc_id_get(p->pid, &id, NULL) == 0 && proc_id_wait_or(&id, say_cancel(s), &given_up) == -E_INTR) {
 		(void)kill(-p->pid, SIGKILL);
 		(void)kill(p->pid, SIGKILL);
 	}
