@@ -131,7 +131,8 @@ if_running(void *arg, const char *name, struct err *e)
 	snprintf(p.name, sizeof(p.name), "%s", name);
 	snprintf(path, sizeof(path), "%s/state", name);
 	p.state.fd = openat(l->g->pots_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (p.state.fd < 0 || state_reload(&p.state, NULL) < 0 || !is_running(&p.state))
+	if (p.state.fd < 0 || state_reload(&p.state, NULL) < 0 || !is_running(&p.state) ||
+	    (p.state.rec.flags & STATE_BUILD) != 0)
 		return 0;
 	rc = measure(l, &p, &a, &own);
 	if (rc == 0)
