@@ -1,6 +1,6 @@
 /*
  * ADD's URLs: asking whether what is here is still what the server has, and
- * fetching it when not. The wire is image/http.h's; here are redirects, the
+ * fetching it when not. The wire is image/download.h's; here are the
  * conditions, the record of each URL, and the store of what came. Two builds
  * that fetch the same at a time both do, and the second rename changes
  * nothing.
@@ -18,11 +18,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "builder/copy_impl.h"
-#include "image/http.h"
+#include "image/download.h"
 
 #define DIR_NAME "fetched"
 #define RECORD_PREFIX "url-"
-#define REDIRECTS_MAX 10
 #define VALIDATOR_MAX 512 /* of an ETag, a date */
 #define RECORD_MAX (16u * 1024)
 
@@ -36,16 +35,11 @@ struct record {
 };
 
 struct transfer {
-	struct bld *b;
 	const char *url; /* as it stands in the step */
 	int fd;
-	struct hasher *hasher;
-	struct record *rec; /* the new one, being filled */
-	uint64_t total;
-	bool body, same; /* the answer is the file; it has not changed */
-	int rc;
-	struct err err;
-	char next[URL_MAX]; /* redirected to, or "" */
+	const struct record *before;
+	struct record *rec; /* the new one */
+	bool same;          /* nothing came, as nothing has changed */
 };
 
 /* ---- records ----------------------------------------------------------------------- */
@@ -149,141 +143,52 @@ record_touch(int dir, const struct record *r)
 
 /* ---- the wire ------------------------------------------------------------------------- */
 
-static bool
-is_redirect(long status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
+/* 304 to a condition: 1, nothing comes. Else what the file's next condition will be. */
 static int
-refuse(const struct transfer *t, long status, struct err *e)
-{
-	if (status == 404 || status == 410)
-		return err_set(e, E_NOENT, "%.300s: the server does not have it", t->url);
-	if (status == 401 || status == 403)
-		return err_set(
-		    e, E_PERM, "%.300s: the server does not give it to us (status %ld)", t->url, status);
-	return err_set(e, E_SYS, "%.300s: the server answers with status %ld", t->url, status);
-}
-
-static int
-on_head(void *arg, struct http_call *call, struct err *e)
+on_head(void *arg, const struct http_call *call, struct err *e)
 {
 	struct transfer *t = arg;
-	const char *to = http_header(call, "Location"), *length = http_header(call, "Content-Length");
-	long status = http_status(call);
+	const char *length = http_header(call, "Content-Length");
+	uint64_t size;
 
-	t->body = status == 200;
-	t->same = status == 304 && t->rec->known;
-	t->total = 0;
-	if (t->body) {
-		keep(t->rec->etag, http_header(call, "ETag"));
-		keep(t->rec->modified, http_header(call, "Last-Modified"));
-		if (length != NULL && text_uint(length, 0, INT64_MAX, &t->total, "length", NULL) == 0 &&
-		    t->total > BLD_FETCH_MAX)
-			return err_set(e, E_LIMIT, "%.300s: is larger than %llu bytes", t->url,
-			    (unsigned long long)BLD_FETCH_MAX);
-		return 0;
+	if (http_status(call) == 304 && t->before->known) {
+		t->same = true;
+		return 1;
 	}
-	if (is_redirect(status) && to != NULL && strlen(to) < sizeof(t->next)) {
-		snprintf(t->next, sizeof(t->next), "%s", to);
+	if (http_status(call) != 200)
 		return 0;
-	}
-	return t->same ? 0 : refuse(t, status, e);
-}
-
-static int
-on_data(void *arg, const void *data, size_t n, struct err *e)
-{
-	struct transfer *t = arg;
-	int rc;
-
-	if (!t->body)
-		return 0;
-	if (n > BLD_FETCH_MAX - t->rec->size)
+	keep(t->rec->etag, http_header(call, "ETag"));
+	keep(t->rec->modified, http_header(call, "Last-Modified"));
+	if (length != NULL && text_uint(length, 0, INT64_MAX, &size, "length", NULL) == 0 &&
+	    size > BLD_FETCH_MAX)
 		return err_set(e, E_LIMIT, "%.300s: is larger than %llu bytes", t->url,
 		    (unsigned long long)BLD_FETCH_MAX);
-	t->rec->size += n;
-	event_progress(&t->b->eng->events, t->url, t->rec->size, t->total);
-	rc = hasher_add(t->hasher, data, n, e);
-	return rc < 0 ? rc : fd_write_all(t->fd, data, n, t->url, e);
+	return 0;
 }
 
-static void
-on_done(void *arg, struct http_call *call, int rc, struct err *e)
-{
-	struct transfer *t = arg;
-
-	(void)call;
-	t->rc = rc;
-	if (rc < 0 && e != NULL)
-		t->err = *e;
-}
-
-/* One request and its answer. */
 static int
-ask(struct http *h, struct transfer *t, const char *url, char *const *headers, struct err *e)
+request(struct bld *b, struct transfer *t, struct err *e)
 {
-	const struct http_sink sink = { on_head, on_data, on_done, t };
-	const struct http_request req = { .method = "GET", .url = url, .headers = headers, .body_fd = -1 };
-	struct http_call *call = NULL;
-	int rc = http_call_new(&call, h, &sink, e);
-
-	if (rc == 0)
-		rc = http_start(call, &req, e);
-	while (rc == 0 && http_is_busy(h))
-		rc = http_step(h, NULL, 0, e);
-	if (call != NULL)
-		http_call_free(call);
-	if (rc == 0 && t->rc < 0) {
-		if (e != NULL)
-			*e = t->err;
-		rc = t->rc;
-	}
-	return rc;
-}
-
-/* From one URL to the next, until one has the file. */
-static int
-follow(struct http *h, struct transfer *t, char *const *headers, struct err *e)
-{
-	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX), next = BUF_INIT(URL_MAX);
-	int rc = url_join(t->url, t->url, &url, e);
-
-	for (int i = 0; i <= REDIRECTS_MAX && rc == 0; i++) {
-		t->next[0] = '\0';
-		rc = ask(h, t, url.data, headers, e);
-		if (rc < 0 || t->body || t->same)
-			return rc;
-		buf_reset(&next);
-		if ((rc = url_join(url.data, t->next, &next, e)) < 0)
-			return err_wrap(e, "%.300s: redirected", t->url);
-		if (url_is_https(url.data) && !url_is_https(next.data))
-			return err_set(e, E_PERM, "%.300s: the server sends us away from https", t->url);
-		buf_reset(&url);
-		buf_str(&url, next.data);
-		rc = buf_check(&url, "URL", e);
-	}
-	return rc < 0 ? rc : err_set(e, E_SYS, "%.300s: more than %d redirects", t->url, REDIRECTS_MAX);
-}
-
-/* rec: what is known of it; becomes what is true now. same: nothing came. */
-static int
-request(struct transfer *t, const struct record *before, struct err *e)
-{
-	const struct http_params par = { .cancel = t->b->eng->cancel };
+	const struct http_params par = { .cancel = b->eng->cancel };
+	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX);
 	AUTO_FINI(strv) struct strv headers = STRV_INIT(8);
 	AUTO(http) struct http *h = NULL;
+	struct download_args args = {
+		.what = t->url, .max = BLD_FETCH_MAX, .events = &b->eng->events, .head = on_head, .arg = t
+	};
 	int rc;
 
 	strv_add(&headers, "Accept: */*");
-	if (before->known && before->etag[0] != '\0')
-		strv_fmt(&headers, "If-None-Match: %s", before->etag);
-	if (before->known && before->modified[0] != '\0')
-		strv_fmt(&headers, "If-Modified-Since: %s", before->modified);
-	if ((rc = strv_check(&headers, "headers", e)) < 0 || (rc = http_new(&h, &par, e)) < 0)
+	if (t->before->known && t->before->etag[0] != '\0')
+		strv_fmt(&headers, "If-None-Match: %s", t->before->etag);
+	if (t->before->known && t->before->modified[0] != '\0')
+		strv_fmt(&headers, "If-Modified-Since: %s", t->before->modified);
+	if ((rc = strv_check(&headers, "headers", e)) < 0 || (rc = url_join(t->url, t->url, &url, e)) < 0 ||
+	    (rc = http_new(&h, &par, e)) < 0)
 		return rc;
-	return follow(h, t, strv_argv(&headers), e);
+	args.url = url.data;
+	args.headers = strv_argv(&headers);
+	return download_file(h, &args, t->fd, 0, e);
 }
 
 /* ---- checking -------------------------------------------------------------------------- */
@@ -331,11 +236,15 @@ check_stored(int dir, const char *url, const struct digest *got, const struct di
 
 /* Whole and right: it becomes visible. */
 static int
-publish(struct transfer *t, int dir, const char *temp, const struct digest *want, struct err *e)
+publish(
+    struct bld *b, struct transfer *t, int dir, const char *temp, const struct digest *want, struct err *e)
 {
 	char hex[DIGEST_HEX_LEN];
-	int rc = hasher_end(t->hasher, &t->rec->digest, e);
+	int rc;
 
+	if (lseek(t->fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "%.300s: read", t->url);
+	rc = digest_of_fd(DIGEST_SHA256, t->fd, &t->rec->digest, &t->rec->size, e);
 	if (rc == 0 && want != NULL)
 		rc = check_sum(t->url, t->fd, &t->rec->digest, want, e);
 	if (rc < 0)
@@ -343,7 +252,7 @@ publish(struct transfer *t, int dir, const char *temp, const struct digest *want
 	if (fsync(t->fd) < 0)
 		return err_sys(e, "%.300s: write", t->url);
 	fault_point("build.fetch.whole");
-	if (renameat(t->b->tmp, temp, dir, digest_hex(&t->rec->digest, hex)) < 0)
+	if (renameat(b->tmp, temp, dir, digest_hex(&t->rec->digest, hex)) < 0)
 		return err_sys(e, "%.300s: keep", t->url);
 	fault_point("build.fetch.kept");
 	if ((rc = dir_sync(dir, DIR_NAME, e)) < 0)
@@ -357,26 +266,22 @@ transfer(struct bld *b, int dir, const char *url, struct record *rec, const stru
 {
 	char temp[32];
 	const struct record before = *rec;
-	struct transfer t = { .b = b, .url = url, .rec = rec };
+	struct transfer t = { .url = url, .before = &before, .rec = rec };
 	int rc;
 
 	snprintf(temp, sizeof(temp), "fetch-%ld", (long)getpid()); /* other stages fetch as well */
 	t.fd = openat(b->tmp, temp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (t.fd < 0)
 		return err_sys(e, "a file for what is fetched");
-	rec->size = 0;
-	rc = hasher_new(DIGEST_SHA256, &t.hasher, e);
-	if (rc == 0)
-		rc = request(&t, &before, e);
+	rc = request(b, &t, e);
 	if (rc == 0 && t.same) {
 		*rec = before;
 		record_touch(dir, rec);
 		rc = want != NULL ? check_stored(dir, url, &rec->digest, want, e) : 0;
 	} else if (rc == 0) {
-		rc = publish(&t, dir, temp, want, e);
+		rc = publish(b, &t, dir, temp, want, e);
 		*came = true;
 	}
-	hasher_free(t.hasher);
 	fd_close(t.fd);
 	(void)unlinkat(b->tmp, temp, 0);
 	return rc;

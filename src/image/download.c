@@ -15,7 +15,8 @@ struct download {
 	const struct download_args *args;
 	int fd;
 	uint64_t have;
-	bool body; /* the answer is the file */
+	bool body;    /* the answer is the file */
+	bool refused; /* there is no body, and that is fine */
 	int rc;
 	struct err err;
 	char next[URL_MAX]; /* redirected to, or "" */
@@ -57,6 +58,14 @@ on_head(void *arg, struct http_call *call, struct err *e)
 	long status = http_status(call);
 
 	d->body = status == 200 || (status == 206 && d->have > 0);
+	d->refused = false;
+	if (d->args->head != NULL && !is_redirect(status)) {
+		int rc = d->args->head(d->args->arg, call, e);
+
+		d->refused = rc > 0;
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+	}
 	if (status == 206 && d->have > 0)
 		return continues(d, call, e);
 	if (status == 200)
@@ -105,10 +114,10 @@ static int
 ask(struct http *h, struct download *d, const char *url, struct err *e)
 {
 	const struct http_sink sink = { on_head, on_data, on_done, d };
-	char range[48], *headers[] = { range, NULL };
+	char range[48], *ranged[] = { range, NULL };
 	const struct http_request req = { .method = "GET",
 		.url = url,
-		.headers = d->have > 0 ? headers : NULL,
+		.headers = d->have > 0 ? ranged : d->args->headers,
 		.body_fd = -1,
 		.insecure = d->args->insecure };
 	struct http_call *call = NULL;
@@ -146,7 +155,7 @@ download_file(struct http *h, const struct download_args *args, int fd, uint64_t
 		d->next[0] = '\0';
 		if (rc == 0)
 			rc = ask(h, d, url.data, e);
-		if (rc < 0 || d->body)
+		if (rc < 0 || d->body || d->refused)
 			return rc;
 		buf_reset(&next);
 		rc = url_join(url.data, d->next, &next, e);

@@ -12,6 +12,13 @@ struct download_args {
 	uint64_t total;   /* as far as known, for progress; 0 not */
 	bool insecure;    /* a certificate that is not good is taken; then no other server is asked */
 	const struct pot_events *events;
+	/*
+	 * Optional: more headers to send, and a look at each answer's head but redirects'. That one returns
+	 * 1 when there is nothing to come after it (304), 0 to go on.
+	 */
+	char *const *headers;
+	int (*head)(void *arg, const struct http_call *, struct err *);
+	void *arg;
 };
 /*
  * Behind the `have` bytes that fd has already (its offset stands there; they are dropped when the server
