@@ -381,10 +381,10 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"named_at: when it got this name here\n"                                  \
 	"layers: how many layers it has\n"                                        \
 	"pots: how many pots were made from it\n"                                 \
-	"size: bytes of its blobs, compressed\n"                                  \
-	"own: bytes of those that no other image here has\n"                      \
-	"shared: bytes of those that others have as well\n"                       \
-	"unpacked: bytes of the files of all its layers, or null: not unpacked\n" \
+	"size_bytes: bytes of its blobs, compressed\n"                                  \
+	"own_bytes: bytes of those that no other image here has\n"                      \
+	"shared_bytes: bytes of those that others have as well\n"                       \
+	"unpacked_bytes: bytes of the files of all its layers, or null: not unpacked\n" \
 	"ready: can pots be made from it?\n"
 
 /* The keys of a bridge. */

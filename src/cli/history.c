@@ -16,7 +16,7 @@ const struct cmd cmd_history = {
 		"created_by: what made it\n"
 		"comment: a message, or null\n"
 		"author: who, or null\n"
-		"size: bytes of its layer, 0 when it has none\n"
+		"size_bytes: bytes of its layer, 0 when it has none\n"
 		"layer: digest of its layer, or null\n",
 	.run = image_verb,
 };

@@ -19,6 +19,7 @@
 #include "image/layers.h"
 #include "image/manifest.h"
 #include "image/store_impl.h"
+#include "image/upload_memory.h"
 
 /* A set of digests: sorted once it is full. */
 struct set {
@@ -452,7 +453,8 @@ decide(struct prune *p, struct err *e)
 
 	fault_point("image.prune.marked");
 	if (r < 0 || (r = sweep_ready(p, e)) < 0 || (r = each_base(p, sweep_base, e)) < 0 ||
-	    (r = sweep_layers(p, e)) < 0 || (r = sweep_subjects(p, e)) < 0 || (r = sweep_partial(p, e)) < 0)
+	    (r = sweep_layers(p, e)) < 0 || (r = sweep_subjects(p, e)) < 0 || (r = sweep_partial(p, e)) < 0 ||
+	    (p->args->partial && !p->args->dry_run && (r = upload_memory_prune(p->s, e)) < 0))
 		return r;
 	for (int i = 0; i < DIGEST_ALGS && r == 0; i++)
 		r = sweep_blobs(p, (enum digest_alg)i, e);

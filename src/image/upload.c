@@ -1,6 +1,8 @@
 /*
  * The sending of blobs (distribution-spec, "Pushing blobs"). Each blob is a
  * small machine of steps; its exchange is used for one request after the other.
+ * Where a large one stands is written down with each part, and taken up by a
+ * later push; whatever goes wrong with that begins it anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +47,7 @@ finished(struct upload *u)
 {
 	u->step = UPLOAD_DONE;
 	u->sent = u->size;
+	upload_memory_drop(&u->memory);
 	tell(u);
 }
 
@@ -182,6 +185,8 @@ started(struct upload *u, struct err *e)
 	u->part = PART_SIZE;
 	if (min != NULL && sscanf(min, "%19llu", &least) == 1 && least > u->part)
 		u->part = least < PART_MAX ? least : PART_MAX;
+	upload_memory_put(&u->memory, &u->location);
+	fault_point("image.push.started");
 	go(u, u->size <= WHOLE_MAX ? UPLOAD_END : UPLOAD_PART);
 	return 0;
 }
@@ -201,6 +206,8 @@ part_sent(struct upload *u, struct err *e)
 		    client_host(u->set->remote->client), u->what);
 	u->offset = end;
 	u->failures = 0;
+	upload_memory_put(&u->memory, &u->location);
+	fault_point("image.push.part-sent");
 	go(u, u->offset < u->size ? UPLOAD_PART : UPLOAD_END);
 	return 0;
 }
@@ -222,10 +229,26 @@ status_told(struct upload *u, struct err *e)
 	return 0;
 }
 
+/* What an earlier push began is of no use: all of it again. */
+static int
+begin_anew(struct upload *u)
+{
+	u->resumed = false;
+	u->offset = 0;
+	u->location.len = 0;
+	u->x.delay_ms = 0;
+	go(u, UPLOAD_START);
+	return 0;
+}
+
 /* A part or the end did not get through: how far did it get? */
 static int
 failed(struct upload *u, int rc)
 {
+	/* The registry was reached, and does not want it. */
+	if (u->resumed && u->x.status >= 400 && u->x.status < 500 && u->x.status != 408 &&
+	    u->x.status != 416 && u->x.status != 429)
+		return begin_anew(u);
 	int64_t delay = exchange_retry_delay(&u->x, ++u->failures);
 
 	if (u->x.status == 416)
@@ -253,7 +276,8 @@ next(struct upload *u, int rc, struct err *e)
 		}
 		if (u->x.status != 404 && u->x.status != 405)
 			return rc;
-		go(u, UPLOAD_START);
+		u->resumed = upload_memory_get(&u->memory, &u->location);
+		go(u, u->resumed ? UPLOAD_STATUS : UPLOAD_START);
 		return 0;
 	case UPLOAD_START:
 		return rc < 0 ? rc : started(u, e);
@@ -294,6 +318,9 @@ begin(struct upload *u, struct err *e)
 	if (u->fd < 0)
 		return u->fd;
 	buf_init(&u->location, URL_MAX);
+	if (u->size > WHOLE_MAX)
+		upload_memory_open(&u->memory, u->set->store, client_host(u->set->remote->client),
+		    u->set->remote->name, &u->digest);
 	if ((rc = exchange_init(&u->x, u->set->remote->client, &ops, ANSWER_MAX, e)) < 0)
 		return rc;
 	u->x.what = u->what;
@@ -357,11 +384,13 @@ upload_all(
 	for (size_t i = 0; i < n; i++) {
 		v[i].set = &s;
 		v[i].fd = -1;
+		v[i].memory = (struct upload_memory)UPLOAD_MEMORY_INIT;
 	}
 	rc = run(&s, e);
 	for (size_t i = 0; i < n; i++) {
 		exchange_fini(&v[i].x);
 		buf_fini(&v[i].location);
+		upload_memory_close(&v[i].memory);
 		if (v[i].fd >= 0)
 			close(take_fd(v[i].fd));
 	}

@@ -8,6 +8,7 @@
 
 #include "image/remote.h"
 #include "image/store.h"
+#include "image/upload_memory.h"
 
 enum upload_step {
 	UPLOAD_ASK,    /* does it have it? */
@@ -34,6 +35,8 @@ struct upload {
 	struct upload_set *set;
 	struct exchange x;
 	struct buf location;
+	struct upload_memory memory; /* where it stood, of large ones */
+	bool resumed;                /* with what an earlier push began */
 	int fd;
 	uint64_t offset, part; /* what the registry has; length of the part under way */
 	unsigned failures;     /* in a row */

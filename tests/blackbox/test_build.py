@@ -335,7 +335,7 @@ RUN rm /big && echo b > /b
     build(onode, directory, "-t", "squash:yes", "--squash")
     sizes = {i["name"]: i for i in onode("--format", "json", "images").json()}
     assert sizes["squash:yes"]["layers"] == 2 and sizes["squash:no"]["layers"] == 3
-    assert sizes["squash:no"]["size"] - sizes["squash:yes"]["size"] > 2 * 1024 * 1024
+    assert sizes["squash:no"]["size_bytes"] - sizes["squash:yes"]["size_bytes"] > 2 * 1024 * 1024
     assert look(onode, "squash:yes", "cat /a /b; test ! -e /big && echo gone") == "a\nb\ngone\n"
     assert uncached(build(onode, directory, "-t", "squash:yes", "--squash")) == []
 

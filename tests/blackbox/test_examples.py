@@ -64,7 +64,7 @@ def test_static_c(debian):
     assert debian("run", "--rm", "-N", "none", "hello:1").out == "hello, world (from process 2 of user 65534)\n"
     assert debian("run", "--rm", "-N", "none", "hello:1", "a", "b").out.count("hello, ") == 2
     image = [i for i in debian("--format", "json", "images").json() if i["name"].endswith("hello:1")][0]
-    assert image["layers"] == 1 and image["unpacked"] < 2 << 20
+    assert image["layers"] == 1 and image["unpacked_bytes"] < 2 << 20
 
 
 def test_batch(debian, tmp_path):

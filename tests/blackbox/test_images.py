@@ -209,9 +209,9 @@ def test_layers_are_differences_and_shared(node):
     assert len(added) == 3 and sum(added.values()) < 4096, added  # layer, config, manifest
     one, two = (node("inspect", "--image", n).json() for n in ("one", "two"))
     assert [x["digest"] for x in two["manifest"]["layers"]][:-1] == [x["digest"] for x in one["manifest"]["layers"]]
-    assert both["two:latest"]["shared"] == both["one:latest"]["shared"] > 0
-    assert both["two:latest"]["own"] == sum(added.values())
-    assert both["two:latest"]["size"] == both["two:latest"]["own"] + both["two:latest"]["shared"]
+    assert both["two:latest"]["shared_bytes"] == both["one:latest"]["shared_bytes"] > 0
+    assert both["two:latest"]["own_bytes"] == sum(added.values())
+    assert both["two:latest"]["size_bytes"] == both["two:latest"]["own_bytes"] + both["two:latest"]["shared_bytes"]
     assert both["one:latest"]["pots"] == 1 and both["two:latest"]["pots"] == 0
 
 

@@ -465,7 +465,7 @@ def test_errors_say_what_the_registry_said(onode, peer):
 
 # ---- killed, interrupted, many ------------------------------------------------------------------------------------
 
-POINTS = ["image.pull.data", "image.pull.data:3", "image.pull.commit", "image.pull.committed", "image.pull.commit:2",
+POINTS = ["image.pull.data", "image.pull.data:3", "image.pull.synced", "image.unpack.stacked", "image.unpack.stacked:2", "image.pull.commit", "image.pull.committed", "image.pull.commit:2",
           "image.pull.unpack", "image.pull.unpack:2", "image.pull.unpacked", "image.pull.unpacked:2",
           "image.pull.publish"]
 
@@ -770,6 +770,31 @@ def test_broken_upload_goes_on(onode, peer):
     onode("-q", "push", f"{peer.host}/a:1", f"{peer.host}/b:1")
     assert peer.blobs[sha(image.layers[0])] == image.layers[0] and len(broken) == 2
     assert not broken[1].startswith("0-")
+
+
+@pytest.mark.parametrize("point", ["image.push.started", "image.push.part", "image.push.part-sent", "image.push.part:2",
+                                   "image.push.end", "image.push.manifest"])
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_killed_push(onode, peer, point, forgotten):
+    """A push killed at any point names nothing; the next one goes on where it was, or begins anew where that is forgotten."""
+    data = os.urandom(34 << 20)
+    image = Image([{"data": data}], compress=lambda b: b, media="application/vnd.oci.image.layer.v1.tar")
+    name = f"{peer.host}/b:1"
+    pull(onode, peer.put("a", "1", image))
+    peer.blobs.clear()
+    assert onode.call("-q", "push", f"{peer.host}/a:1", name, env={"POT_FAULT": point}).status == -signal.SIGKILL
+    assert ("b", "1") not in peer.manifests
+    # What the registry has of the large one, from the first byte on.
+    had = max([len(bytes(b)) for b in peer.uploads.values()], default=0)
+    if forgotten:
+        peer.uploads.clear()
+    peer.forget()
+    onode("-q", "push", f"{peer.host}/a:1", name)
+    assert peer.blobs[sha(image.layers[0])] == image.layers[0] and ("b", "1") in peer.manifests
+    sent = sum(int(h["Content-Length"]) for _, _, h in peer.asked("PATCH"))
+    if had and not forgotten:
+        assert sent <= len(image.layers[0]) - had, (had, sent)
+    assert os.listdir(os.path.join(onode.root, "images", "uploads")) == []
 
 
 def test_interrupted_push(onode, peer):

@@ -16,7 +16,7 @@ each(void *arg, const struct pot_image_step *s)
 		json_array_append_new(l->list,
 		    json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "created_at", js_time(s->created_ns),
 			"created_by", js_string(s->created_by), "comment", js_text_or_null(s->comment),
-			"author", js_text_or_null(s->author), "size", (json_int_t)s->size, "layer",
+			"author", js_text_or_null(s->author), "size_bytes", (json_int_t)s->size, "layer",
 			js_text_or_null(s->layer)));
 		return 0;
 	}

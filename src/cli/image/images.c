@@ -28,9 +28,9 @@ js_image(const struct pot_image_info *i)
 	    js_string(i->name), "id", js_string(i->id), "digest", js_string(i->digest), "os",
 	    js_text_or_null(i->os), "architecture", js_text_or_null(i->arch), "created_at",
 	    js_time(i->created_ns), "named_at", js_time(i->set_ns), "layers", (int)i->layers, "pots",
-	    (int)i->pots, "size", (json_int_t)i->size, "own", (json_int_t)i->own, "shared",
-	    (json_int_t)i->shared, "unpacked", i->ready ? json_integer((json_int_t)i->unpacked) : json_null(),
-	    "ready", (int)i->ready);
+	    (int)i->pots, "size_bytes", (json_int_t)i->size, "own_bytes", (json_int_t)i->own, "shared_bytes",
+	    (json_int_t)i->shared, "unpacked_bytes",
+	    i->ready ? json_integer((json_int_t)i->unpacked) : json_null(), "ready", (int)i->ready);
 }
 
 static int
