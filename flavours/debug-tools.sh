@@ -11,7 +11,7 @@ elif command -v apt-get >/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	tools='curl iproute2 iputils-ping jq less lsof netcat-openbsd procps socat strace tcpdump dnsutils'
 	[ "${gdb:-no}" = no ] || tools="$tools gdb"
-	apt-get -q update
+	apt-get -q -o APT::Update::Error-Mode=any update
 	# shellcheck disable=SC2086 # a list
 	apt-get -q -y -o Dpkg::Use-Pty=0 --no-install-recommends install $tools
 	apt-get clean

@@ -13,7 +13,7 @@ if [ "$(uname -s)" = FreeBSD ]; then
 	conf=/usr/local/etc/dnsmasq.conf
 elif command -v apt-get >/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
-	apt-get -q update
+	apt-get -q -o APT::Update::Error-Mode=any update
 	apt-get -q -y -o Dpkg::Use-Pty=0 --no-install-recommends install dnsmasq-base
 	apt-get clean
 	rm -rf /var/lib/apt/lists/*

@@ -81,7 +81,7 @@ debian_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	# What merged /usr has done its work, and holds the whole of perl; an empty package can stand for it.
 	if [ "$keep_toolchain" = no ] && dpkg-query -W usrmerge >/dev/null 2>&1; then
-		apt update
+		apt -o APT::Update::Error-Mode=any update
 		apt --no-install-recommends install usr-is-merged usrmerge-
 	fi
 	patterns='man-db manpages* groff-base info install-info e2fsprogs logsave'

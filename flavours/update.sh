@@ -28,7 +28,7 @@ freebsd() {
 
 debian() {
 	export DEBIAN_FRONTEND=noninteractive
-	apt-get -q update
+	apt-get -q -o APT::Update::Error-Mode=any update
 	apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold dist-upgrade
 	apt-get -q -y -o Dpkg::Use-Pty=0 autoremove --purge
 	apt-get clean
