@@ -192,6 +192,7 @@ def strict_checks(counts):
     release = ["--buildtype=release", "--werror"]
     if build(counts, "build/ci-gcc", release + ["-Dstatic_programs=true"], {"CC": "gcc"}):
         check(counts, "documentation", [sys.executable, "tools/check_docs.py", "build/ci-gcc/src/cli/pot"])
+        check(counts, "memory", [sys.executable, "tools/check_memory.py", "build/ci-gcc/src/nomad/nomad-pot-driver"])
     build(counts, "build/ci-clang", release, {"CC": "clang"})
     say("without openat2, clone3 and pidfd")
     if build(counts, "build/ci-old", DEBUG + ["--werror", "-Dopenat2=false", "-Dclone3=false", "-Dpidfd=false"]):

@@ -235,7 +235,7 @@ def test_leaving_lets_tasks_go_on(agent):
     task.destroy()
 
 
-LIVES = int(os.environ.get("POT_TEST_LIVES", "200"))
+LIVES = int(os.environ.get("POT_TEST_LIVES", "1000"))
 
 
 def test_many_lives_at_once(agent):
