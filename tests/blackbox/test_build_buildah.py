@@ -84,6 +84,12 @@ def fill_archives(top):
     write(top, "dir/inner.tar", some)
     write(top, "merge.tar", archive([("dir/file", tarfile.REGTYPE, "new", 0o600), ("new", tarfile.REGTYPE, "new", 0o644),
                                      ("gone", tarfile.DIRTYPE, "", 0o700)]))
+    # A directory in the place of a link and of a file, a file in that of a directory and of a link, and one below a link.
+    write(top, "conflict.tar", archive([
+        ("link", tarfile.DIRTYPE, "", 0o755), ("link/f", tarfile.REGTYPE, "f", 0o644),
+        ("through/g", tarfile.REGTYPE, "g", 0o644), ("dir", tarfile.REGTYPE, "file", 0o644),
+        ("file", tarfile.DIRTYPE, "", 0o711), ("file/h", tarfile.REGTYPE, "h", 0o644),
+        ("name", tarfile.REGTYPE, "name", 0o644)]))
 
 
 FILL = {"globs": fill_globs, "archives": fill_archives}
