@@ -123,6 +123,29 @@ def test_copies(builder, context, tmp_path):
     assert got["o"].owner == (5, 6) and got["o/a"].owner == (5, 6)
 
 
+def test_on_each_storage(node, context, tmp_path):
+    """From the host and from stage to stage: large files, holes, names of one file, attributes, owners, archives."""
+    with open(context / "sparse", "wb") as f:
+        f.truncate(32 << 20)
+        f.seek(16 << 20)
+        f.write(b"middle")
+    write(context, "large", os.urandom(3 << 20))
+    os.setxattr(context / "large", "user.note", b"kept")
+    write(context, "a.tar", tar_of([("in/f", "f")]))
+    build(node, context, "FROM scratch AS one\nCOPY --chown=7:8 sparse large /d/\nADD a.tar /d/\n"
+                         "FROM scratch\nCOPY --from=one /d /e/\nCOPY --from=one --chmod=600 /d/large /f\n")
+    got = tree(node, tmp_path)
+    with open(context / "large", "rb") as f:
+        large = f.read().decode(errors="replace")
+    assert got["e/large"][1:4] == (0o644, (7, 8), large) and got["e/large"].attributes == {"user.note": "kept"}
+    assert got["f"][1:4] == (0o600, (7, 8), large)
+    assert len(got["e/sparse"].text) == 32 << 20 and got["e/sparse"].text[16 << 20:][:6] == "middle"
+    assert got["e/in/f"].text == "f"
+    node("rmi", "t:1")
+    node("build", "prune", "-a")
+    node("image", "prune", "-a")
+
+
 def test_names_of_owners_are_the_image_s(builder, context, tmp_path):
     """--chown by names asks etc/passwd and etc/group below the image's root, wherever these lead."""
     write(context, "etc/passwd", "web:x:33:34::/:/bin/sh\n")
