@@ -75,6 +75,18 @@ int pot_image_load(struct pot_ctx *, int fd, const char *name, pot_name_fn *load
 
 /* A classic image (NAME_TAG.xz, .meta, .skein, .skein.sig) as a pot. Only on zfs. */
 /*
+ * A pot of the shell framework becomes one of this installation, on the same ZFS pool and without a copy. The
+ * classic one stays as it was. E_NOTSUP where the storage cannot.
+ */
+struct pot_adopt_args {
+	const char *name;   /* of the classic pot */
+	const char *as;     /* here; NULL: the same, with '_' for dots */
+	const char *config; /* the framework's pot.conf; NULL: zroot/pot at /opt/pot */
+	bool dry_run;       /* only read, and tell */
+};
+int pot_adopt(struct pot_ctx *, const struct pot_adopt_args *, char made[64], struct err *);
+
+/*
  * A base of a release of FreeBSD, args->release: "14.3", "freebsd:15.0-RC2". Its set comes from the mirror and
  * must have the sum that the list of sets says; what was fetched before is not fetched again.
  */

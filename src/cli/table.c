@@ -3,7 +3,7 @@
 
 /* clang-format off */
 #define VERBS(X)                                                                          \
-	X(init) X(de_init) X(create_base) X(doctor) X(config)                             \
+	X(init) X(de_init) X(create_base) X(adopt) X(doctor) X(config)                    \
 	X(create) X(clone) X(rename) X(destroy) X(prune)                                  \
 	X(start) X(stop) X(restart) X(kill) X(pause) X(unpause) X(wait) X(exec) X(term)   \
 	X(run)                                                                            \

@@ -248,6 +248,16 @@ stor_clone(struct stor *s, struct stor_fs src, const char *tag, struct stor_fs d
 }
 
 int
+stor_adopt(struct stor *s, const char *foreign, struct stor_fs dst, struct err *e)
+{
+	int rc = check_fs(dst, e);
+
+	if (rc == 0 && s->ops->adopt == NULL)
+		rc = err_set(e, E_NOTSUP, "storage \"%s\" cannot take over anything in place", s->ops->name);
+	return rc < 0 ? rc : s->ops->adopt(s, foreign, dst, e);
+}
+
+int
 stor_list(struct stor *s, enum stor_kind kind, bool sizes, stor_info_fn *fn, void *arg, struct err *e)
 {
 	return s->ops->list(s, kind, sizes, fn, arg, e);

@@ -135,6 +135,9 @@ struct stor_ops {
 	/* dst becomes a writable copy of src@tag (tag NULL: of a read-only state of src
 	   as it is now, taken for the purpose and not listed). Cost does not grow with size. */
 	int (*clone)(struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *);
+	/* dst becomes a writable copy of something of the mechanism's that is not the installation's, as it is now;
+	   that stays as it is. NULL: it has no such things. */
+	int (*adopt)(struct stor *, const char *foreign, struct stor_fs dst, struct err *);
 
 	int (*list)(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *arg, struct err *);
 	int (*usage)(struct stor *, struct stor_fs, struct stor_info *, struct err *);
@@ -224,6 +227,8 @@ int stor_snapshot(struct stor *, struct stor_fs, const char *tag, struct err *) 
 int stor_snap_destroy(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int stor_rollback(struct stor *, struct stor_fs, const char *tag, struct err *) MUST_CHECK;
 int stor_snap_list(struct stor *, struct stor_fs, stor_snap_fn *, void *, struct err *) MUST_CHECK;
+/* A dataset of the same pool that is not ours (zfs); E_NOTSUP on others. It gets a snapshot that dst stands on. */
+int stor_adopt(struct stor *, const char *foreign, struct stor_fs dst, struct err *) MUST_CHECK;
 int stor_clone(
     struct stor *, struct stor_fs src, const char *tag, struct stor_fs dst, struct err *) MUST_CHECK;
 int stor_list(struct stor *, enum stor_kind, bool sizes, stor_info_fn *, void *, struct err *) MUST_CHECK;

@@ -12,6 +12,7 @@ static const struct {
 	image_run *run;
 } verbs[] = {
 	{ "build", image_build },
+	{ "adopt", image_adopt },
 	{ "commit", image_commit },
 	{ "create-base", image_create_base },
 	{ "export", image_export },
