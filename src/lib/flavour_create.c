@@ -8,6 +8,7 @@
 
 #include <pot/image.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "builder/crew.h"
@@ -101,9 +102,8 @@ tree_of_pot(struct making *m, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	snprintf(name, sizeof(name), "pot.clone/%s:source", m->args->name);
-	for (char *s = name; *s != '\0'; s++)
-		*s = (char)(*s >= 'A' && *s <= 'Z' ? *s - 'A' + 'a' : *s);
+	/* Not the pot's: that need not be one that an image can have. */
+	snprintf(name, sizeof(name), "pot.clone/p%d:source", (int)getpid());
 	if ((rc = pot_image_commit(m->ctx, &commit, NULL, e)) < 0)
 		return rc;
 	/* The pin holds it until the pot does; the name was for the way here. */

@@ -355,8 +355,8 @@ def test_clone_with_flavours(node, recipe, tmp_path):
     again = node.call("clone", "-p", "c2", "-P", "source", "-f", flavour)
     assert cached(again) == [True], again
     assert read(node, "c2", "/ran", tmp_path) == read(node, "c1", "/ran", tmp_path)
-    assert node.call("clone", "-F", "-p", "c3", "-P", "source", "-f", flavour).status == 0
-    assert node("start", "--attach", "c3").out == "later\nlater\n"
+    assert node.call("clone", "-F", "-p", "C3__-", "-P", "source", "-f", flavour).status == 0
+    assert node("start", "--attach", "C3__-").out == "later\nlater\n"
     node.fails("cp", "source:/added", tmp_path / "x")
     assert node("images", "-q").out == ""
     node.fails("clone", "-p", "c4", "-P", "c1", "-f", flavour, says="no snapshot to clone")
