@@ -82,6 +82,18 @@ start(struct bld *b, const struct bld_half *h, const struct bld_run *r, const ch
 	return eng_start_command(b->eng, h->name, &command, proc, e);
 }
 
+/* Nobody knows the pot by its name. */
+static int
+without_name(const struct bld_half *h, int rc, struct err *e)
+{
+	char prefix[64];
+	size_t n = (size_t)snprintf(prefix, sizeof(prefix), "cannot start %s: ", h->name);
+
+	if (strncmp(e->msg, prefix, n) == 0)
+		memmove(e->msg, e->msg + n, strlen(e->msg) - n + 1);
+	return rc;
+}
+
 static int
 run_it(struct bld *b, const struct bld_half *h, const struct bld_run *r, char *const *env,
     const struct bld_mounts *m, struct err *e)
@@ -90,7 +102,7 @@ run_it(struct bld *b, const struct bld_half *h, const struct bld_run *r, char *c
 	int status, out = crew_out(b), rc;
 
 	if ((rc = start(b, h, r, r->argv, env, m, &proc, e)) < 0)
-		return rc;
+		return without_name(h, rc, e);
 	crew_bind(b);
 	fault_point("build.started");
 	if ((rc = eng_attach(b->eng, h->name, &proc, out, out, -1, &status, e)) < 0)

@@ -396,12 +396,14 @@ def started(process, sign):
 SLEEPER = "FROM base:box\nRUN echo before > /before\nRUN echo sleeping; sleep 100000\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(onode, place, number):
-    """A signal to the build alone: it ends soon and says so, and no pot, mount, process or half tree stays."""
+@pytest.mark.parametrize("send", [lambda p: p.send_signal(signal.SIGINT), lambda p: p.send_signal(signal.SIGTERM),
+                                  lambda p: os.killpg(p.pid, signal.SIGINT)], ids=["int", "term", "group"])
+def test_interrupted(onode, place, send):
+    """A signal to the build, or as from a terminal to all its processes: it ends and says so, and no pot, mount, process
+    or half tree stays."""
     process = onode.start("build", *PLAIN, context(place, "intr", SLEEPER))
     started(process, "sleeping")
-    process.send_signal(number)
+    send(process)
     _, err = process.communicate(timeout=lab.HANG)
     assert process.returncode == 1 and b"interrupted" in err
     assert clean(onode) == [] and onode("ps", "-a", "-q").out == ""
