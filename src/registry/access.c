@@ -335,3 +335,103 @@ token_handle(struct req *r)
 		return challenge(r, 0, "a token does not give another one");
 	return give_token(r, &r->query);
 }
+
+/* ---- the same by POST: the form of OAuth 2 (RFC 6749, 4.3), as clients of registries send it ---- */
+
+#define FORM_MAX 8192
+
+struct form {
+	struct buf text;
+	struct query query;
+};
+
+static void
+form_free(void *arg)
+{
+	struct form *f = arg;
+
+	if (f->text.data != NULL)
+		explicit_bzero(f->text.data, f->text.len);
+	buf_fini(&f->text);
+	/* The decoded strings are no longer than what they were made from. */
+	if (f->query.text != NULL)
+		explicit_bzero(f->query.text, f->text.len);
+	query_fini(&f->query);
+	free(f);
+}
+
+static enum http_next
+form_error(struct req *r, const char *error, const char *why)
+{
+	AUTO_FINI(buf) struct buf b = BUF_INIT(1024);
+
+	buf_fmt(&b, "{\"error\":\"%s\",\"error_description\":", error);
+	json_quote(&b, why);
+	buf_str(&b, "}\n");
+	return reply_json(r, 400, &b);
+}
+
+static int
+form_sink(struct req *r, const char *data, size_t n)
+{
+	struct form *f = r->state;
+
+	buf_add(&f->text, data, n);
+	if (!f->text.failed)
+		return 0;
+	reply_error(r, 413, "SIZE_INVALID", "the form is too long");
+	return -1;
+}
+
+static enum http_next
+form_granted(struct req *r)
+{
+	const struct form *f = r->state;
+
+	return give_token(r, &f->query);
+}
+
+static enum http_next
+form_finish(struct req *r)
+{
+	const struct registry *g = r->app;
+	struct access *a = r->access;
+	struct form *f = r->state;
+	const char *type, *user, *password;
+
+	if (query_parse(&f->query, buf_cstr(&f->text), f->text.len, NULL) < 0)
+		return form_error(r, "invalid_request", "the form cannot be read");
+	type = query_get(&f->query, "grant_type");
+	user = query_get(&f->query, "username");
+	password = query_get(&f->query, "password");
+	if (type == NULL || strcmp(type, "password") != 0)
+		return form_error(r, "unsupported_grant_type", "only a password gives a token");
+	if (user == NULL || password == NULL || user[0] == '\0' || strlen(user) > USER_MAX ||
+	    strchr(user, ':') != NULL || strlen(password) > LOGIN_PASSWORD_MAX)
+		return form_error(r, "invalid_request", "user name and password are missing or too long");
+	a->next = form_granted;
+	if (g->options->auth[0] == '\0')
+		return form_granted(r);
+	a->who = WHO_USER;
+	snprintf(a->token.user, sizeof(a->token.user), "%s", user);
+	snprintf(a->password, sizeof(a->password), "%s", password);
+	return check_password(r);
+}
+
+enum http_next
+token_post(struct req *r)
+{
+	const struct access *a = r->access;
+	struct form *f;
+
+	if (a->who == WHO_TOKEN)
+		return challenge(r, 0, "a token does not give another one");
+	if ((f = calloc(1, sizeof(*f))) == NULL)
+		return reply_error(r, 503, "TOOMANYREQUESTS", "out of memory");
+	f->text = (struct buf)BUF_INIT(FORM_MAX);
+	r->state = f;
+	r->state_free = form_free;
+	r->sink = form_sink;
+	r->finish = form_finish;
+	return NEXT_BODY;
+}

@@ -107,6 +107,7 @@ struct db_manifest_new {
 	const struct digest *digest;
 	uint64_t size; /* of its text */
 	int64_t now;
+	const char *os, *arch; /* of an image, when its config says so; NULL: not known */
 };
 /*
  * Stores it with its references. E_NOENT naming the first descriptor that the

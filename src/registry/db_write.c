@@ -232,8 +232,9 @@ put_row(struct db *db, const struct db_manifest_new *n, int64_t *id, struct err 
 	const struct img_manifest *m = n->parsed;
 	AUTO(stmt)
 	sqlite3_stmt *st = db_statement(db,
-	    "INSERT INTO manifest (repo, blob, media_type, pushed, total, subject, artifact_type, descriptor)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (repo, blob) DO UPDATE SET media_type = ?3,"
+	    "INSERT INTO manifest (repo, blob, media_type, pushed, total, subject, artifact_type, descriptor,"
+	    " os, arch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (repo, blob) DO UPDATE "
+	    "SET media_type = ?3,"
 	    " pushed = ?4 RETURNING id",
 	    e);
 	AUTO_FREE char *descriptor = NULL;
@@ -246,6 +247,8 @@ put_row(struct db *db, const struct db_manifest_new *n, int64_t *id, struct err 
 	bind_text(st, 3, m->media_type);
 	bind_int(st, 4, n->now);
 	bind_int(st, 5, (int64_t)total_size(n));
+	bind_text(st, 9, n->os);
+	bind_text(st, 10, n->arch);
 	if (m->subject != NULL) {
 		descriptor = referrer_descriptor(n);
 		if (descriptor == NULL)

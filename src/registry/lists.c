@@ -237,6 +237,16 @@ struct tag_list {
 	bool any;
 };
 
+static void
+add_word(struct buf *text, const char *key, const char *value)
+{
+	buf_fmt(text, ",\"%s\":", key);
+	if (value != NULL && value[0] != '\0')
+		json_quote(text, value);
+	else
+		buf_str(text, "null");
+}
+
 static int
 add_tag(void *arg, const struct db_tag *t)
 {
@@ -246,8 +256,11 @@ add_tag(void *arg, const struct db_tag *t)
 	text_time_print(t->updated * 1000000000, false, when);
 	buf_str(l->text, l->any ? ",{\"tag\":" : "{\"tag\":");
 	json_quote(l->text, t->name);
-	buf_fmt(l->text, ",\"digest\":\"%s\",\"mediaType\":\"%s\",\"size\":%" PRIu64 ",\"updated\":\"%s\"}",
+	buf_fmt(l->text, ",\"digest\":\"%s\",\"mediaType\":\"%s\",\"size\":%" PRIu64 ",\"updated\":\"%s\"",
 	    t->digest, t->media_type, t->size, when);
+	add_word(l->text, "os", t->os);
+	add_word(l->text, "architecture", t->arch);
+	buf_str(l->text, "}");
 	l->any = true;
 	return 0;
 }

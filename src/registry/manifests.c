@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <jansson.h>
 
 #include "base/file.h"
 #include "image/manifest.h"
@@ -18,6 +19,9 @@
 #define TAGS_MAX QUERY_MAX
 /* Parsing one multiplies its size. */
 #define LARGE ((size_t)128 * 1024)
+/* A config that the search reads. */
+#define CONFIG_MAX ((size_t)128 * 1024)
+#define WORD_LEN 32
 
 struct put {
 	struct req_change change; /* first */
@@ -31,6 +35,7 @@ struct put {
 	const char *tags[TAGS_MAX];
 	size_t n_tags;
 	struct img_manifest *parsed;
+	char os[WORD_LEN], arch[WORD_LEN]; /* "" not known */
 	struct upload *upload;
 	enum { STAGE_READ, STAGE_PARSE, STAGE_STORE } stage;
 	int rc;
@@ -129,9 +134,12 @@ apply_put(struct change *ch, struct db *db, struct err *e)
 {
 	struct put *p = (struct put *)ch;
 	struct registry *g = p->change.registry;
-	struct db_manifest_new n = {
-		.parsed = p->parsed, .digest = &p->digest, .size = p->text.len, .now = registry_now()
-	};
+	struct db_manifest_new n = { .parsed = p->parsed,
+		.digest = &p->digest,
+		.size = p->text.len,
+		.now = registry_now(),
+		.os = p->os[0] != '\0' ? p->os : NULL,
+		.arch = p->arch[0] != '\0' ? p->arch : NULL };
 	int64_t id;
 	int rc;
 
@@ -193,6 +201,36 @@ write_file(struct registry *g, struct put *p)
 	return rc < 0 ? rc : upload_finish(p->upload, &d, &p->err);
 }
 
+static void
+take_word(const json_t *config, const char *key, char out[static WORD_LEN])
+{
+	const char *text = json_string_value(json_object_get(config, key));
+
+	if (text != NULL && strlen(text) < WORD_LEN)
+		snprintf(out, WORD_LEN, "%s", text);
+}
+
+/* What the search tells of an image. A config that is not there or not one leaves it untold. */
+static void
+read_platform(const struct registry *g, struct put *p)
+{
+	AUTO_FINI(buf) struct buf text = BUF_INIT(CONFIG_MAX);
+	const struct img_desc *c = &p->parsed->config;
+	struct err ignored = ERR_INIT;
+	uint64_t size;
+	json_t *config;
+
+	if (p->parsed->is_index || media_role(c->media_type) != MEDIA_CONFIG || c->size > CONFIG_MAX)
+		return;
+	AUTO(fd) int fd = store_blob_open(&g->store, &c->digest, &size, &ignored);
+	if (fd < 0 || size > CONFIG_MAX || fd_read_all(fd, &text, &ignored) < 0)
+		return;
+	config = json_loadb(buf_cstr(&text), text.len, JSON_REJECT_DUPLICATES, NULL);
+	take_word(config, "os", p->os);
+	take_word(config, "architecture", p->arch);
+	json_decref(config);
+}
+
 /* Worker. */
 static void
 run_put(struct job *job)
@@ -208,6 +246,7 @@ run_put(struct job *job)
 	}
 	if (p->rc == 0) {
 		p->stage = STAGE_STORE;
+		read_platform(g, p);
 		p->rc = write_file(g, p);
 	}
 	if (p->rc < 0) {

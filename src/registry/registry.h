@@ -72,6 +72,7 @@ enum http_next access_refuse(struct req *, unsigned right);
 /* May who asks also do this with another repository? */
 bool access_allows(const struct req *, const char *repo, unsigned right);
 enum http_next token_handle(struct req *);
+enum http_next token_post(struct req *);
 int registry_load_auth(struct registry *, struct err *) MUST_CHECK;
 
 /* routes.c */

@@ -39,7 +39,7 @@ static const struct route routes[PATH_KINDS] = {
 	    .allow = "GET, HEAD, PUT, DELETE" },
 	[PATH_TAGS] = { .get = { tags_get, RIGHT_PULL }, .allow = "GET, HEAD" },
 	[PATH_REFERRERS] = { .get = { referrers_get, RIGHT_PULL }, .allow = "GET, HEAD" },
-	[PATH_TOKEN] = { .get = { token_handle, 0 }, .allow = "GET, HEAD" },
+	[PATH_TOKEN] = { .get = { token_handle, 0 }, .post = { token_post, 0 }, .allow = "GET, HEAD, POST" },
 	[PATH_SEARCH] = { .get = { search_get, 0 }, .allow = "GET, HEAD" },
 	[PATH_CLASSIC] = { .get = { classic_get, 0 }, .allow = "GET, HEAD" },
 	[PATH_HEALTH] = { .get = { health_get, 0 }, .allow = "GET, HEAD" },
@@ -125,7 +125,8 @@ begin(struct req *r)
 	row = row_of(route, r->method);
 	if (row == NULL || row->handle == NULL)
 		return method_not_allowed(r, route, "this method is not for this path");
-	if (g->options->read_only && r->method != HTTP_GET && r->method != HTTP_HEAD)
+	if (g->options->read_only && r->method != HTTP_GET && r->method != HTTP_HEAD &&
+	    r->path.kind != PATH_TOKEN)
 		return method_not_allowed(r, route, "this registry is read-only");
 	return dispatch(r, row);
 }

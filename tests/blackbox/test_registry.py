@@ -412,9 +412,17 @@ def test_search(reg):
     image = reg("GET", "/api/v1/images?q=web_server").json()["images"][0]
     assert image["title"] == "Web 100%" and image["description"] == 'serves "pages"'
     assert [t["tag"] for t in image["tags"]] == ["1.0"]
-    first = reg("GET", "/api/v1/images?q=find/&n=1").json()
+    assert (image["tags"][0]["os"], image["tags"][0]["architecture"]) == (None, None)
+    config = json.dumps({"os": "linux", "architecture": "riscv64", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
+    reg.push_blob("find/platform", config)
+    told = manifest([], config)
+    told = told.replace(EMPTY.encode(), b"application/vnd.oci.image.config.v1+json")
+    assert reg("PUT", "/v2/find/platform/manifests/1", told, {"Content-Type": MANIFEST}).status == 201
+    tag = reg("GET", "/api/v1/images?q=platform").json()["images"][0]["tags"][0]
+    assert (tag["os"], tag["architecture"]) == ("linux", "riscv64")
+    first = reg("GET", "/api/v1/images?q=find/web&n=1").json()
     assert first["next"] == "find/web_server"
-    assert reg("GET", "/api/v1/images?q=find/&n=1&last=" + first["next"]).json()["images"][0]["name"] == "find/webxserver"
+    assert reg("GET", "/api/v1/images?q=find/web&n=1&last=" + first["next"]).json()["images"][0]["name"] == "find/webxserver"
 
 
 @pytest.mark.parametrize("head", [

@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -142,6 +143,18 @@ def test_tokens(guarded):
     assert reg("GET", "/v2/team/a/manifests/1", headers=bearer(anonymous)).status == 401
     assert reg("GET", "/token?scope=repository:team/a:pull", headers=basic("bob", "wrong")).status == 401
     assert reg("GET", "/token", headers=bearer(t)).status == 401
+
+    def form(**words):
+        return reg("POST", "/token", urllib.parse.urlencode(words), {"Content-Type": "application/x-www-form-urlencoded"})
+
+    words = {"service": "x", "client_id": "test", "scope": "repository:team/a:pull"}
+    got = form(grant_type="password", username="bob", password="other", **words).json()
+    assert got["expires_in"] > 0
+    assert reg("GET", "/v2/team/a/manifests/1", headers=bearer(got["access_token"])).status == 200
+    assert form(grant_type="password", username="bob", password="wrong", **words).status == 401
+    assert form(grant_type="refresh_token", refresh_token="x", **words).json()["error"] == "unsupported_grant_type"
+    assert form(grant_type="password", username="bob", **words).json()["error"] == "invalid_request"
+    assert form(grant_type="password", username="bob", password="x" * 9000, **words).status == 413
     payload, mac = t.split(".")
     value = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     value["sub"] = "alice"
