@@ -17,15 +17,14 @@ def outside():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_left(request):
+def nothing_left(overlay_installation):
     """Images and steps of these tests go with them; in between they share what they built."""
     yield
-    if "overlay_installation" in request.fixturenames or request.config:
-        node = request.getfixturevalue("overlay_installation")
-        for image in node("images", "-q").out.split():
-            node("rmi", image)
-        node("build", "prune", "-a")
-        node("image", "prune", "-a")
+    node = overlay_installation
+    for image in node("images", "-q").out.split():
+        node("rmi", image)
+    node("build", "prune", "-a")
+    node("image", "prune", "-a")
 
 
 def build(node, name, directory=None, *words):

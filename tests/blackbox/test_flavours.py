@@ -230,10 +230,8 @@ def test_keep_shows_what_the_failed_one_found(onode, recipe, tmp_path):
     onode.fails("cp", "p:/half", tmp_path / "half")
 
 
-def test_an_interrupted_flavour_leaves_nothing(onode, recipe, tmp_path):
+def test_an_interrupted_flavour_leaves_nothing(onode, recipe):
     """SIGINT while a script runs ends it: no pot, no process, and the next creation goes on from the step before."""
-    flag = tmp_path / "shared"
-    os.mkfifo(flag)
     slow = recipe("slow", None, "#!/bin/sh\necho begun\nexec sleep 100000\n")
     first = recipe("first", None, UUID.format("first"))
     run = onode.start("create", "-p", "p", "-b", "box", "-N", "none", "-f", first, "-f", slow)
