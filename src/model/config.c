@@ -51,7 +51,7 @@ const struct config_key config_keys[] = {
 	    120 },
 	{ "stop_timeout", NULL, CONFIG_DURATION, "10s", NULL, "time from the stop signal to SIGKILL", 0,
 	    MS_PER_DAY },
-	{ "storage", NULL, CONFIG_CHOICE, "auto", "auto|zfs|btrfs|overlay",
+	{ "storage", NULL, CONFIG_CHOICE, "auto", "auto|zfs|btrfs|overlay|copy",
 	    "storage mechanism that pot init takes", 0, 0 },
 	{ "userns_count", NULL, CONFIG_UINT, "4094", NULL,
 	    "how many pots can have a range of 65536 user ids of their own", 1, 65535 },

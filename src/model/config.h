@@ -25,12 +25,12 @@ struct config_key {
 	const char *classic; /* "POT_ZFS_ROOT", or NULL */
 	enum config_type type;
 	const char *def;
-	const char *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay" */
+	const char *choices; /* CONFIG_CHOICE: "auto|zfs|btrfs|overlay|copy" */
 	const char *summary;
 	uint64_t min, max; /* UINT, SIZE; DURATION in ms; RANGE: family (4, 6) and longest prefix */
 };
 /*
- * storage (choice auto|zfs|btrfs|overlay, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
+ * storage (choice auto|zfs|btrfs|overlay|copy, auto), zfs_root (POT_ZFS_ROOT), btrfs_root, cgroup_parent,
  * log_max_size (10M), log_files (3), pids_limit (4096), stop_timeout (10s), hook_timeout (60s), hostname_max,
  * network_stack (POT_NETWORK_STACK), mmdebstrap (program), mirror,
  * network (POT_NETWORK), network6, routed6 ("" or the address of a range), external_interface (POT_EXTIF),

@@ -24,7 +24,7 @@ static struct {
 	unsigned n, failed;
 } tap;
 
-static void
+static __attribute__((format(printf, 2, 0))) void
 say(const char *what, const char *fmt, va_list ap)
 {
 	printf("%s %u - ", what, ++tap.n);

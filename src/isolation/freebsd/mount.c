@@ -2,8 +2,8 @@
  * Mounts. FreeBSD has none that are in no namespace, so what iso_bind and
  * iso_tmpfs give is a wish: a description in memory without a name, which
  * whoever has the fd can read, made true below a pot's root. A mount point is
- * reached by a process of its own, whose directory it is or whose root the
- * pot's is: no path that the pot could bend is walked from the host's root.
+ * reached by a process of its own that stands on it: no path that the pot
+ * could bend is walked from the host's root.
  */
 #include "isolation/freebsd/jail.h"
 
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "base/inroot.h"
 
 #define WISH_MAGIC 0x50574953u
@@ -101,6 +102,35 @@ iso_view(const char *path, struct err *e)
 	return fd >= 0 ? fd : err_sys(e, "cannot open \"%s\"", path);
 }
 
+/* There is no file without a name that could be mounted: it has one that only root can look at. */
+int
+iso_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err *e)
+{
+	AUTO(fd) int dir = record_dir(e), fd = -1;
+	int rc;
+
+	named[0] = '\0';
+	if (dir < 0)
+		return dir;
+	record_file(arc4random(), named);
+	fd = open(named, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		rc = err_sys(e, "cannot make %s", named);
+		named[0] = '\0';
+		return rc;
+	}
+	rc = fd_write_all(fd, f->data, f->len, named, e);
+	if (rc == 0 && (fchown(fd, f->uid, f->gid) != 0 || fchmod(fd, f->mode & 07777) != 0))
+		rc = err_sys(e, "%s", named);
+	if (rc == 0)
+		rc = iso_bind(AT_FDCWD, named, true, false, e);
+	if (rc < 0) {
+		(void)unlink(named);
+		named[0] = '\0';
+	}
+	return rc;
+}
+
 int
 iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 {
@@ -125,14 +155,25 @@ iso_restrict(int mount_fd, bool ro, bool noexec, struct err *e)
 	return 0;
 }
 
+/* A storage's mount is a directory of the host here, and shown as it is. */
+static int
+wish_of_directory(int fd, const struct stat *st, struct wish *w, struct err *e)
+{
+	*w = (struct wish){ .magic = WISH_MAGIC, .dir = true, .dev = st->st_dev, .ino = st->st_ino };
+	return fd_path(fd, w->path, sizeof(w->path), e);
+}
+
 int
 mount_wish_get(int fd, struct mount_wish *out, struct err *e)
 {
 	AUTO(fd) int from = -1;
 	struct stat st;
 	struct wish w;
-	int rc = wish_read(fd, &w, e);
+	int rc;
 
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, "a description of a mount");
+	rc = S_ISDIR(st.st_mode) ? wish_of_directory(fd, &st, &w, e) : wish_read(fd, &w, e);
 	if (rc < 0)
 		return rc;
 	memcpy(out->path, w.path, sizeof(out->path));
@@ -155,6 +196,44 @@ mount_wish_get(int fd, struct mount_wish *out, struct err *e)
 	out->mount.from = out->path;
 	out->mount.from_fd = take_fd(from);
 	return 0;
+}
+
+/* ---- what is there */
+
+static int
+drop(const struct statfs *f, struct err *e)
+{
+	char id[64];
+
+	/* By number: the path could lead to something else by now. */
+	snprintf(id, sizeof(id), "FSID:%d:%d", f->f_fsid.val[0], f->f_fsid.val[1]);
+	if (unmount(id, MNT_BYFSID) == 0 || errno == EINVAL || errno == ENOENT)
+		return 0;
+	if (errno == EBUSY &&
+	    (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == EINVAL || errno == ENOENT))
+		return 0;
+	return err_sys(e, "cannot unmount %s", f->f_mntonname);
+}
+
+static int
+list(struct statfs **out, struct err *e)
+{
+	int n = getfsstat(NULL, 0, MNT_NOWAIT), got;
+	struct statfs *v;
+
+	if (n < 0)
+		return err_sys(e, "cannot list mounts");
+	n += 32;
+	v = calloc((size_t)n, sizeof(*v));
+	if (v == NULL)
+		return err_nomem(e);
+	got = getfsstat(v, n * (long)sizeof(*v), MNT_NOWAIT);
+	if (got < 0) {
+		free(v);
+		return err_sys(e, "cannot list mounts");
+	}
+	*out = v;
+	return got;
 }
 
 /* ---- making one */
@@ -183,8 +262,7 @@ option_text(struct options *o, const char *name, const char *value)
 
 struct job {
 	const struct plan_mount *m;
-	int cwd;    /* where the child stands: on the mount point, or at the source of a file */
-	int chroot; /* the pot's root, or -1 */
+	int cwd; /* where the child stands: on the mount point, or in a file's directory */
 	const char *from, *fspath;
 };
 
@@ -224,7 +302,7 @@ mount_child(const struct job *j, int report)
 	struct options o = { .n = 0 };
 	struct answer a = { 0 };
 
-	if ((j->chroot >= 0 && (fchdir(j->chroot) != 0 || chroot(".") != 0)) || fchdir(j->cwd) != 0)
+	if (fchdir(j->cwd) != 0)
 		a.sys = errno;
 	else
 		a.sys = do_mount(j, &o);
@@ -267,32 +345,49 @@ run_job(const struct job *j, struct err *e)
 	return err_wrap(e, "mount");
 }
 
-/* A file's mount point cannot be stood on: the child's root is the pot's, and it stands at the source. */
+/* The one that was just made for a file is where it was meant to be, and not where a link has led it. */
 static int
-mount_file(int root_fd, int target, const struct plan_mount *m, struct err *e)
+verify(const char *from, const char *on, struct err *e)
+{
+	AUTO_FREE struct statfs *v = NULL;
+	int n = list(&v, e);
+
+	if (n < 0)
+		return n;
+	for (int i = n - 1; i >= 0; i--)
+		if (strcmp(v[i].f_mntonname, on) == 0)
+			return 0;
+	for (int i = n - 1; i >= 0; i--)
+		if (strcmp(v[i].f_mntfromname, from) == 0)
+			(void)!drop(&v[i], NULL);
+	return err_set(e, E_STATE, "%s was moved while something was mounted on it", on);
+}
+
+/*
+ * A file's mount point cannot be stood on, its directory can; the last name in it is the kernel's to look up, so what
+ * came of it is looked at. (From inside of a chroot the kernel would note a path that is none of the host's.)
+ */
+static int
+mount_file(int target, const struct plan_mount *m, struct err *e)
 {
 	AUTO(fd) int parent = -1;
-	char path[1024], root[1024], dir[1024];
-	struct job j = { .m = m, .chroot = root_fd };
+	struct job j = { .m = m, .from = m->from };
+	char path[1024], dir[1024];
 	char *slash;
 	int rc = fd_path(target, path, sizeof(path), e);
 
-	if (rc == 0)
-		rc = fd_path(root_fd, root, sizeof(root), e);
 	if (rc < 0)
 		return rc;
-	if (strncmp(path, root, strlen(root)) != 0 || path[strlen(root)] != '/')
-		return err_set(e, E_STATE, "%s was moved while something was mounted on it", m->target);
-	snprintf(dir, sizeof(dir), "%s", m->from);
+	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
-	j.from = m->from + (slash - dir) + 1;
+	j.fspath = path + (slash - dir) + 1;
 	*(slash == dir ? slash + 1 : slash) = '\0';
-	parent = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	parent = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (parent < 0)
 		return err_sys(e, "cannot open %s", dir);
 	j.cwd = parent;
-	j.fspath = path + strlen(root);
-	return run_job(&j, e);
+	rc = run_job(&j, e);
+	return rc < 0 ? rc : verify(m->from, path, e);
 }
 
 int
@@ -302,7 +397,7 @@ mount_cover(int root_fd, const char *root, struct err *e)
 	struct plan_mount m = {
 		.fstype = "nullfs", .target = "", .dir = true, .from_fd = root_fd, .ro = true
 	};
-	struct job j = { .m = &m, .chroot = -1, .fspath = "." };
+	struct job j = { .m = &m, .fspath = "." };
 	char from[1024];
 	int rc = fd_path(root_fd, from, sizeof(from), e);
 
@@ -323,7 +418,7 @@ mount_make(int root_fd, const char *root, const struct plan_mount *m, struct err
 {
 	/* What is missing is made in the root itself: the view is read-only. */
 	AUTO(fd) int made = inroot_mount_target(root_fd, m->target, m->dir, e), view = -1, in_view = -1;
-	struct job j = { .m = m, .chroot = -1, .from = m->from, .fspath = "." };
+	struct job j = { .m = m, .from = m->from, .fspath = "." };
 
 	if (made < 0)
 		return made;
@@ -336,46 +431,10 @@ mount_make(int root_fd, const char *root, const struct plan_mount *m, struct err
 		if (in_view < 0)
 			return in_view;
 	}
-	return m->dir ? run_job(&j, e) : mount_file(root != NULL ? view : root_fd, j.cwd, m, e);
+	return m->dir ? run_job(&j, e) : mount_file(j.cwd, m, e);
 }
 
 /* ---- taking them away */
-
-static int
-drop(const struct statfs *f, struct err *e)
-{
-	char id[64];
-
-	/* By number: the path could lead to something else by now. */
-	snprintf(id, sizeof(id), "FSID:%d:%d", f->f_fsid.val[0], f->f_fsid.val[1]);
-	if (unmount(id, MNT_BYFSID) == 0 || errno == EINVAL || errno == ENOENT)
-		return 0;
-	if (errno == EBUSY &&
-	    (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == EINVAL || errno == ENOENT))
-		return 0;
-	return err_sys(e, "cannot unmount %s", f->f_mntonname);
-}
-
-static int
-list(struct statfs **out, struct err *e)
-{
-	int n = getfsstat(NULL, 0, MNT_NOWAIT), got;
-	struct statfs *v;
-
-	if (n < 0)
-		return err_sys(e, "cannot list mounts");
-	n += 32;
-	v = calloc((size_t)n, sizeof(*v));
-	if (v == NULL)
-		return err_nomem(e);
-	got = getfsstat(v, n * (long)sizeof(*v), MNT_NOWAIT);
-	if (got < 0) {
-		free(v);
-		return err_sys(e, "cannot list mounts");
-	}
-	*out = v;
-	return got;
-}
 
 int
 mount_drop_all(const char *root, bool covered, struct err *e)

@@ -30,6 +30,12 @@ record_view(const char *jail, char out[static 1024])
 	snprintf(out, 1024, RECORDS "/%s.root", jail);
 }
 
+void
+record_file(unsigned number, char out[static ISO_FILE_NAME])
+{
+	snprintf(out, ISO_FILE_NAME, RECORDS "/file.%08x", number);
+}
+
 static void
 file_of(const char *jail, char out[static JAIL_NAME_MAX + 8])
 {

@@ -90,6 +90,8 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 
 	if (jail == NULL)
 		return err_set(e, E_INVAL, "pot \"%s\" has no name for its jail", s->name);
+	if (s->net_join != NULL)
+		return err_set(e, E_NOTSUP, "pot \"%s\": a jail cannot be in another's network", s->name);
 	if (s->walls.sysctls != NULL)
 		return err_set(
 		    e, E_NOTSUP, "pot \"%s\": a jail has no kernel parameters of its own", s->name);

@@ -176,7 +176,7 @@ mistakes(void **state)
 		{ "a|b = 1", "pot.conf:1:1: '|' in the name of a setting" },
 		{ "storage|x = 1", "pot.conf:1:1: '|' in the name of a setting" },
 		{ "\"storage=x|\" = 1", "pot.conf:1:" },
-		{ "storage = disk\n", "pot.conf:1:1: storage: 'disk' is not one of auto|zfs|btrfs|overlay" },
+		{ "storage = disk\n", "pot.conf:1:1: storage: 'disk' is not one of auto|zfs|btrfs|overlay|copy" },
 		{ "storage = ''\n", "storage: '' is not one of" },
 		{ "#\n#\n    network_stack = ipv5\n",
 		    "pot.conf:3:5: network_stack: 'ipv5' is not one of ipv4|ipv6|dual" },
