@@ -202,13 +202,16 @@ look_in_context(struct flavour *f, int context, const char *dirname, bool script
 }
 
 static int
-look_on_host(struct flavour *f, const char *dirname, bool script_only, struct err *e)
+look_on_host(struct flavour *f, const char *dirname, bool place, bool script_only, struct err *e)
 {
 	char real[PATH_MAX];
 	int dir = open(dirname, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
+	/* A place that is nobody's of ours (another user's home) has nothing for us. */
+	if (dir < 0 && (errno == ENOENT || errno == ENOTDIR || (place && errno == EACCES)))
+		return 0;
 	if (dir < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, "cannot look into %s", dirname);
+		return err_sys(e, "cannot look into %s", dirname);
 	rc = open_at(f, dir, realpath(dirname, real) != NULL ? real : dirname, false, script_only, e);
 	if (rc == 0)
 		close_at(f);
@@ -310,9 +313,9 @@ flavour_open(const struct strv *places, int context, const char *name, struct fl
 	if (rc == 0 && context >= 0)
 		rc = look_in_context(f, context, slash != NULL ? dirname : ".", script_only, e);
 	if (rc == 0 && context < 0 && slash != NULL)
-		rc = look_on_host(f, dirname, script_only, e);
+		rc = look_on_host(f, dirname, false, script_only, e);
 	for (size_t i = 0; i < places->n && rc == 0 && slash == NULL; i++)
-		rc = look_on_host(f, places->v[i], script_only, e);
+		rc = look_on_host(f, places->v[i], true, script_only, e);
 	return rc < 0 ? rc : rc == 0 ? not_found(places, name, e) : 0;
 }
 
