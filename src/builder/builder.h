@@ -142,7 +142,9 @@ struct bld_step {
 	struct bld_run run;    /* BLD_RUN */
 	struct bld_copy *copy; /* BLD_COPY */
 	const struct bld_tree *from; /* BLD_SQUASH: the layers upon this tree become one */
-	const char *path; /* BLD_MKDIR: absolute; 0755 and root's; nothing to do where it is there */
+	const char *
+	    path; /* BLD_MKDIR: absolute; what is missing is made, 0755, of run.user's; nothing to do where it is there */
+	const char *user; /* BLD_MKDIR: whose it is, "USER[:GROUP]" by the tree's passwd; NULL: root's */
 };
 
 /* What a step gave. */
@@ -163,7 +165,7 @@ struct bld_did {
  *   BLD_RUN    argv, env, user, workdir, network, insecure, and of each mount kind, target, path, id,
  *              rw, the tree's chain id, FILE's data, DIR's content; of secrets only id and target
  *   BLD_COPY   what bld_copy_digest says
- *   BLD_MKDIR  the path
+ *   BLD_MKDIR  the path and the user
  * text and where are not in it: the same command written in a flavour and in a Potfile is one entry.
  */
 int bld_step_do(

@@ -493,8 +493,8 @@ put_all(struct copier *k, struct err *e)
 	const struct bld_copy_state *s = k->c->priv;
 	int rc = copy_dest_path(k->c, &k->dest, &k->dest_dir, e);
 
-	if (rc == 0 && k->c->chown != NULL)
-		rc = copy_owner_find(k->root, k->c->chown, &k->owner, e);
+	if (rc == 0 && k->c->chown != NULL && (rc = copy_owner_find(k->root, k->c->chown, &k->owner, e)) < 0)
+		err_wrap(e, "--chown=%.100s", k->c->chown);
 	for (size_t i = 0; i < s->nparts && rc == 0; i++)
 		rc = put_part(k, &s->parts[i], e);
 	return rc < 0 ? rc : put_texts(k, e);

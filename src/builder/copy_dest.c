@@ -77,6 +77,18 @@ place_dir(const struct copier *k, const char *path, struct err *e)
 	}
 }
 
+int
+bld_make_dirs(int rootfd, const char *path, const char *user, struct err *e)
+{
+	struct copier k = { .root = rootfd };
+	int rc = user != NULL ? copy_owner_find(rootfd, user, &k.owner, e) : 0, fd;
+
+	if (rc < 0 || (rc = fd = place_dir(&k, path, e)) < 0)
+		return err_wrap(e, "making %.300s", path);
+	fd_close(fd);
+	return 0;
+}
+
 bool
 place_is_dir(const struct copier *k, const char *path)
 {

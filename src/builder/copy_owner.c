@@ -47,12 +47,10 @@ copy_owner_find(int root, const char *spec, struct copy_owner *out, struct err *
 	}
 	if (rc == 0)
 		rc = passwd_lookup(buf_cstr(&passwd), buf_cstr(&group), full.data, &found, e);
-	if (rc < 0) {
-		err_wrap(e, "--chown=%.100s", spec);
-		return rc == -E_NOENT
-		    ? err_hint(e, "names are those of /etc/passwd and /etc/group in the image")
-		    : rc;
-	}
+	if (rc == -E_NOENT)
+		err_hint(e, "names are those of /etc/passwd and /etc/group in the image");
+	if (rc < 0)
+		return rc;
 	*out = (struct copy_owner){ true, found.uid, found.gid };
 	return 0;
 }
