@@ -59,7 +59,8 @@ wait_for(struct pot_process *p, struct say *s, int *status, struct err *e)
 	struct proc_id id;
 
 	/* It is our child: its number is its own until we have waited for it. */
-	if (proc_id_get(p->pid, &id, NULL) == 0 && proc_id_wait_or(&id, say_cancel(s), &given_up) == -E_INTR) {
+	if (proc_id_get(p->pid, &id, NULL) == 0 &&
+	    proc_id_wait_or(&id, say_cancel(s), &given_up) == -E_INTR) {
 		(void)kill(-p->pid, SIGKILL);
 		(void)kill(p->pid, SIGKILL);
 	}

@@ -265,3 +265,12 @@ def pack(value):
     if isinstance(value, list):
         return b"\xdd" + len(value).to_bytes(4, "big") + b"".join(pack(v) for v in value)
     return b"\xdf" + len(value).to_bytes(4, "big") + b"".join(pack(k) + pack(v) for k, v in sorted(value.items()))
+
+
+def varint(n):
+    """A number as protocol buffers write it."""
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])

@@ -9,7 +9,7 @@ import pytest
 
 import lab
 import nomad_client
-from nomad_client import pack, running
+from nomad_client import pack, running, varint
 from test_nomad_protocol import FAKE, Task
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -402,14 +402,6 @@ def test_small_messages_that_mean_much(process):
         assert wire.status(1) in (0, 8)
         wire.close()
     assert process.memory() - before < 64 << 20
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
 
 
 def test_configurations_that_mean_much(process, shared):

@@ -11,7 +11,7 @@ import pytest
 
 import lab
 import nomad_client
-from nomad_client import failure, pack, plugin, running
+from nomad_client import failure, pack, plugin, running, varint
 
 FAKE = os.path.join(os.environ.get("POT_BUILD", os.path.join(lab.TREE, "build", "debug")), "tests", "unit", "nomad",
                     "nomad-fake-driver")
@@ -320,14 +320,6 @@ def test_the_agent_gets_its_task_back(client):
     assert answer.handle.config.SerializeToString(deterministic=True) == config.SerializeToString(deterministic=True)
     assert b"later" in answer.handle.config.SerializeToString()
     task.destroy()
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
 
 
 def test_errors_say_what_and_whether_to_try_again(client):
