@@ -127,13 +127,25 @@ reap(const struct command *c, pid_t *main_pid)
 	}
 }
 
+static void
+noted(int sig)
+{
+	(void)sig;
+}
+
 static _Noreturn void
 stay(const struct command *c)
 {
+	struct sigaction sa = { .sa_handler = noted };
 	sigset_t all;
 	pid_t pid;
 
+	/* Who looks at it from inside sees a name and nothing of the host. */
+	setproctitle("-pot-init");
 	sigfillset(&all);
+	/* Those that are ignored by default would not even wait to be asked for. */
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &sa, NULL); /* refused for SIGKILL and SIGSTOP */
 	(void)procctl(P_PID, 0, PROC_REAP_ACQUIRE, NULL);
 	tell(c, INIT_EXECUTED, 0);
 	pid = vfork();
