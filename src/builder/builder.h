@@ -144,7 +144,6 @@ struct bld_step {
 	const struct bld_tree *from; /* BLD_SQUASH: the layers upon this tree become one */
 	const char *
 	    path; /* BLD_MKDIR: absolute; what is missing is made, 0755, of run.user's; nothing to do where it is there */
-	const char *user; /* BLD_MKDIR: whose it is, "USER[:GROUP]" by the tree's passwd; NULL: root's */
 };
 
 /* What a step gave. */

@@ -53,7 +53,7 @@ int bld_copy_digest(struct bld *, struct bld_copy *, struct digest *, struct err
  * E_EXIST: a file where a directory is to be, or the reverse. E_NOENT: a name of chown.
  */
 int bld_copy_apply(struct bld *, struct bld_copy *, int rootfd, struct err *) MUST_CHECK;
-/* A directory of the tree with all above it: what is missing is made, 0755, root's or that user's ("USER[:GROUP]"). */
+/* A directory of the tree with all above it: what is missing is made, 0755, and that user's ("USER[:GROUP]"; NULL or unknown: root's). */
 int bld_make_dirs(int rootfd, const char *path, const char *user, struct err *) MUST_CHECK;
 void bld_copy_fini(struct bld_copy *); /* releases what init and digest made; src stays the caller's */
 DEFINE_AUTO_FINI(bld_copy, struct bld_copy)

@@ -83,7 +83,12 @@ bld_make_dirs(int rootfd, const char *path, const char *user, struct err *e)
 	struct copier k = { .root = rootfd };
 	int rc = user != NULL ? copy_owner_find(rootfd, user, &k.owner, e) : 0, fd;
 
-	if (rc < 0 || (rc = fd = place_dir(&k, path, e)) < 0)
+	/* What runs as a user that there is not yet will say so itself. */
+	if (rc == -E_NOENT)
+		k.owner = (struct copy_owner){ false, 0, 0 };
+	else if (rc < 0)
+		return err_wrap(e, "making %.300s", path);
+	if ((fd = place_dir(&k, path, e)) < 0)
 		return err_wrap(e, "making %.300s", path);
 	fd_close(fd);
 	return 0;

@@ -310,7 +310,6 @@ do_workdir(struct bld *b, struct bld_stage *s, const struct instruction *in, str
 	memcpy(step.where, in->where, sizeof(step.where));
 	step.path = path.data;
 	step.run.user = kv_get(&s->settings, IMG_SET_USER);
-	step.user = kv_get(&s->settings, IMG_SET_USER);
 	return stage_do(b, s, &step, e);
 }
 

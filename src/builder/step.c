@@ -3,18 +3,14 @@
  * Order of what is waited for: the key's lock, the locks of mounts, a token;
  * who holds a later one waits for none before, so that nobody waits in a ring.
  */
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "builder/copy.h"
 #include "builder/crew.h"
 #include "builder/run.h"
-#include "engine/image.h"
 
 /* ---- keys ------------------------------------------------------------------------------------- */
 
@@ -29,8 +25,6 @@ simple_key(struct bld *b, const struct bld_tree *tree, const struct bld_step *s,
 		return rc;
 	bld_key_text(&k, "path", s->path);
 	bld_key_text(&k, "user", s->run.user);
-	if (s->user != NULL)
-		bld_key_text(&k, "user", s->user);
 	if (s->from != NULL)
 		bld_key_tree(&k, "from", s->from);
 	return bld_key_end(&k, out, e);
@@ -81,48 +75,6 @@ do_copy(struct bld *b, struct bld_half *h, const struct bld_step *s, struct err 
 	return rc < 0 ? rc : bld_half_unmount(h, e);
 }
 
-/* One directory more, unless it is there. */
-static int
-make_part(int root, const char *path, const struct passwd_user *u, struct err *e)
-{
-	char last[256];
-	int there = inroot_open(root, path, O_PATH | O_DIRECTORY, 0, NULL);
-
-	fd_close(there);
-	if (there >= 0)
-		return 0;
-	AUTO(fd) int dir = inroot_open_parent(root, path, last, e);
-	if (dir < 0)
-		return dir;
-	if (mkdirat(dir, last, 0755) != 0 || fchownat(dir, last, u->uid, u->gid, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_sys(e, "making %s", path);
-	return 0;
-}
-
-/* Who the commands run as has the directories that are made for them; one that the tree does not know is root. */
-static int
-make_path(int root, const struct bld_step *s, struct err *e)
-{
-	struct passwd_user user = { .uid = 0, .gid = 0 };
-	AUTO_FREE char *path = strdup(s->path);
-	int rc = 0;
-
-	if (path == NULL)
-		return err_nomem(e);
-	if (s->run.user != NULL && epot_find_user(root, s->run.user, &user, NULL) < 0)
-		user = (struct passwd_user){ .uid = 0, .gid = 0 };
-	for (char *end = path; rc == 0 && *end != '\0';) {
-		char was;
-
-		end += 1 + strcspn(end + 1, "/");
-		was = *end;
-		*end = '\0';
-		rc = strlen(path) > 1 ? make_part(root, path, &user, e) : 0;
-		*end = was;
-	}
-	return rc;
-}
-
 static int
 do_mkdir(struct bld_half *h, const struct bld_step *s, struct err *e)
 {
@@ -131,7 +83,7 @@ do_mkdir(struct bld_half *h, const struct bld_step *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	AUTO(fd) int root = bld_half_mount(h, e);
-	rc = root < 0 ? root : make_path(root, s, e);
+	rc = root < 0 ? root : bld_make_dirs(root, s->path, s->run.user, e);
 	fd_close(take_fd(root));
 	return rc < 0 ? rc : bld_half_unmount(h, e);
 }
