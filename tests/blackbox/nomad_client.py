@@ -19,7 +19,8 @@ except ModuleNotFoundError:  # another python3 than the system's, for which the 
     sys.path.append("/usr/lib/python3/dist-packages")
     import grpc
 
-from grpc_tools import protoc
+import hpack  # noqa: E402 (for those who look at single frames)
+from grpc_tools import protoc  # noqa: E402
 
 import lab
 

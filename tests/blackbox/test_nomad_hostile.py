@@ -4,12 +4,11 @@ import random
 import socket
 import struct
 
-import hpack
 import pytest
 
 import lab
 import nomad_client
-from nomad_client import pack, running, varint
+from nomad_client import hpack, pack, running, varint
 from test_nomad_protocol import FAKE, Task
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
