@@ -142,8 +142,7 @@ struct bld_step {
 	struct bld_run run;    /* BLD_RUN */
 	struct bld_copy *copy; /* BLD_COPY */
 	const struct bld_tree *from; /* BLD_SQUASH: the layers upon this tree become one */
-	const char *
-	    path; /* BLD_MKDIR: absolute; what is missing is made, 0755, of run.user's; nothing to do where it is there */
+	const char *path;            /* BLD_MKDIR: absolute; what is missing is made, 0755 and run.user's */
 };
 
 /* What a step gave. */
