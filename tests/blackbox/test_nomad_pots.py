@@ -47,7 +47,7 @@ class Agent:
         return Task(self, command, config)
 
     def close(self):
-        if self.plugin.process.poll() is None:
+        if self.plugin.process.returncode is None:  # the test has failed
             self.plugin.kill()
         shutil.rmtree(self.directory)
 
@@ -106,6 +106,7 @@ def agent(image, onode):
     a = Agent(onode)
     try:
         yield a
+        a.plugin.shutdown()
     finally:
         a.close()
     assert onode.states() == {}
