@@ -81,11 +81,9 @@ int net_host_default(struct net *, int family, char ifname[static NET_IFNAME], s
 /* 1 and the interface that has the address, 0 the host has it not. */
 int net_host_address(
     struct net *, const struct ip_addr *, char ifname[static NET_IFNAME], struct err *) MUST_CHECK;
-int net_host_address_add(
-    struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
+int net_host_address_add(struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
 /* Absent, or without the interface, is fine. */
-int net_host_address_del(
-    struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
+int net_host_address_del(struct net *, const char *ifname, const struct ip_prefix *, struct err *) MUST_CHECK;
 
 /* Prefixes of the host's interfaces and routes (not the default ones). */
 typedef int net_prefix_fn(void *arg, const struct ip_prefix *);
