@@ -40,7 +40,8 @@ run(struct cli *cli, const struct args *a, struct err *e)
 }
 
 static const struct opt opts[] = {
-	{ "storage", 0, "auto|zfs|btrfs|overlay|copy", 0, "how pots are stored; auto takes the best there is" },
+	{ "storage", 0, "auto|zfs|btrfs|overlay|copy", 0,
+	    "how pots are stored; auto takes the best there is" },
 	{ "zfs-root", 0, "DATASET", 0, "parent dataset for zfs, made when its parent exists" },
 	{ "network", 0, "CIDR", 0, "IPv4 range of the public bridge; without it a free one is chosen" },
 	{ "network6", 0, "CIDR", 0, "IPv6 range of the public bridge; without it one of the node's own" },
