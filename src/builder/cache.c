@@ -207,27 +207,36 @@ bld_cache_recover(struct bld *b, const char *lock, struct err *e)
 }
 
 int
-bld_cache_each(int dir, bld_record_fn *fn, void *arg, struct err *e)
+bld_names(int dirfd, const char *prefix, struct strv *v, struct err *e)
 {
-	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 22);
-	AUTO(fd) int cache = dir_open(dir, "cache", e);
 	AUTO(dir) DIR *d = NULL;
 	const struct dirent *entry;
-	int rc, fd;
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (cache < 0)
-		return cache == -E_NOENT ? 0 : cache;
-	fd = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
-		rc = err_sys(e, "reading the cache");
+		int rc = err_sys(e, "reading what builds keep");
+
 		fd_close(fd);
 		return rc;
 	}
 	while ((entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.')
-			strv_add(&names, entry->d_name);
-	strv_sort(&names);
-	rc = strv_check(&names, "the cache", e);
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    (prefix[0] == '.' || entry->d_name[0] != '.'))
+			strv_add(v, entry->d_name + strlen(prefix));
+	strv_sort(v);
+	return strv_check(v, "what builds keep", e);
+}
+
+int
+bld_cache_each(int dir, bld_record_fn *fn, void *arg, struct err *e)
+{
+	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 22);
+	AUTO(fd) int cache = dir_open(dir, "cache", e);
+	int rc;
+
+	if (cache < 0)
+		return cache == -E_NOENT ? 0 : cache;
+	rc = bld_names(cache, "", &names, e);
 	for (size_t i = 0; i < names.n && rc == 0; i++) {
 		struct bld_record r;
 

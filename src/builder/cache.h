@@ -27,6 +27,8 @@ void bld_cache_unlock(struct bld *, const char *key, int fd);
 /* Takes a lock's file away where its holder is dead. */
 int bld_cache_recover(struct bld *, const char *lock, struct err *) MUST_CHECK;
 
+/* Names that begin with prefix, without it, in order; hidden ones only where the prefix is. */
+int bld_names(int dirfd, const char *prefix, struct strv *, struct err *) MUST_CHECK;
 /* In order of keys. dir: ROOT/build. Damaged records are passed over. Non-zero ends it. */
 typedef int bld_record_fn(void *arg, const char *key, const struct bld_record *, struct err *);
 int bld_cache_each(int dir, bld_record_fn *, void *arg, struct err *) MUST_CHECK;

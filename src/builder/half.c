@@ -1,7 +1,6 @@
 /* Trees in the making: begun, mounted, kept as a layer or thrown away; and what others left of theirs. */
 #include "builder/half.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -158,25 +157,6 @@ bld_half_end(struct bld_half *h)
 
 /* ---- what others left ------------------------------------------------------------------------ */
 
-static int
-list_names(int dirfd, const char *prefix, struct strv *v, struct err *e)
-{
-	AUTO(dir) DIR *d = NULL;
-	const struct dirent *entry;
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
-		int rc = err_sys(e, "looking for what killed builds left");
-
-		fd_close(fd);
-		return rc;
-	}
-	while ((entry = readdir(d)) != NULL)
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
-			strv_add(v, entry->d_name + strlen(prefix));
-	return strv_check(v, "what killed builds left", e);
-}
-
 /* Its pot first, which is told from living ones by the lock that nobody holds. */
 static int
 recover_half(struct bld *b, const char *name, struct err *e)
@@ -217,15 +197,14 @@ int
 bld_recover(struct bld *b, struct err *e)
 {
 	AUTO_FINI(strv)
-	struct strv halves = STRV_INIT(65536),
-		    tmps = STRV_INIT(65536), keys = STRV_INIT(65536);
+	struct strv halves = STRV_INIT(65536), tmps = STRV_INIT(65536), keys = STRV_INIT(65536);
 	AUTO(fd) int layers = dir_open(img_store_fd(b->store), IMG_LAYERS, e);
 	AUTO(fd) int tmp = dir_open(b->dir, "tmp", e);
 	int rc = layers < 0 ? layers : tmp < 0 ? tmp : 0;
 
-	if (rc < 0 || (rc = list_names(layers, IMG_LAYER_LOCK HALF_PREFIX, &halves, e)) < 0 ||
-	    (rc = list_names(tmp, ".lock-", &tmps, e)) < 0 ||
-	    (rc = list_names(b->cache, ".lock-", &keys, e)) < 0)
+	if (rc < 0 || (rc = bld_names(layers, IMG_LAYER_LOCK HALF_PREFIX, &halves, e)) < 0 ||
+	    (rc = bld_names(tmp, ".lock-", &tmps, e)) < 0 ||
+	    (rc = bld_names(b->cache, ".lock-", &keys, e)) < 0)
 		return rc;
 	for (size_t i = 0; i < halves.n && rc == 0; i++) {
 		char name[64];

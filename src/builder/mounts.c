@@ -6,7 +6,6 @@
  */
 #include "builder/mounts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -344,22 +343,11 @@ bld_caches_prune(int dir, int64_t before_ns, bool dry_run, unsigned *n, uint64_t
 {
 	AUTO(fd) int mounts = dir_open(dir, "mounts", e);
 	AUTO_FINI(strv) struct strv names = STRV_INIT(1 << 20);
-	AUTO(dir) DIR *d = NULL;
-	const struct dirent *entry;
-	int fd, rc;
+	int rc;
 
 	if (mounts < 0)
 		return mounts == -E_NOENT ? 0 : mounts;
-	fd = openat(mounts, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
-		rc = err_sys(e, "reading the caches of mounts");
-		fd_close(fd);
-		return rc;
-	}
-	while ((entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.')
-			strv_add(&names, entry->d_name);
-	rc = strv_check(&names, "the caches of mounts", e);
+	rc = bld_names(mounts, "", &names, e);
 	for (size_t i = 0; i < names.n && rc == 0; i++)
 		rc = prune_cache(mounts, names.v[i], before_ns, dry_run, n, bytes, e);
 	return rc;
