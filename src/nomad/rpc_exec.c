@@ -190,7 +190,15 @@ pump_output(struct output *o)
 	n = read(o->fd, chunk, sizeof(chunk));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0) { /* EIO is a terminal's way to say it */
+	if (n <= 0 && o->x->request.tty && !o->x->has_exited) {
+		/*
+		 * EIO is a terminal's way to say that nobody has it open. Whoever closes its output
+		 * before it exits would be killed by a hang-up if we closed it now.
+		 */
+		loop_io_set(o->io, 0);
+		return false;
+	}
+	if (n <= 0) {
 		close_output(o);
 		if (o->tail == NULL)
 			send_output(o->x->call, o->is_err, NULL, 0, true);
@@ -402,6 +410,8 @@ call_exec_exited(struct call *c, const struct drv_exit *result)
 	close_input(x);
 	loop_timer_free(x->timer);
 	x->timer = c->stream == NULL ? NULL : loop_timer_new(c->nomad->loop, LINGER_MS, linger_over, x);
+	if (x->request.tty && x->timer != NULL)
+		drain_output(&x->outputs[0]);
 	if (x->timer == NULL) {
 		close_output(&x->outputs[0]);
 		close_output(&x->outputs[1]);

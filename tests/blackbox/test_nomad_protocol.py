@@ -450,6 +450,9 @@ def test_exec_terminal(client, sleeper):
     command.until(lambda: command.out.count(b"echoed\r\n") == 2)
     command.close_input()
     assert command.finish()[0] == 0
+    # One that closes its terminal before it ends is not killed for it.
+    command = client.exec(sleeper.id, "sh", "-c", "echo said; exec <&- >&- 2>&-; sleep 0.3; exit 7", tty=True)
+    assert command.finish() == (7, b"said\r\n", b"")
 
 
 def test_exec_ends_with_its_command(client, sleeper):
