@@ -8,7 +8,7 @@
 #   make format          clang-format; make check-format only looks
 #   make check-layers    who may include whom, and what may not be called
 #   make check-docs      man pages, help and completion say the same
-#   make freebsd         compile everything that is not Linux's for FreeBSD
+#   make freebsd         link every program for FreeBSD 14.3 and 15.0, compile for aarch64
 #   sudo make test       install what tests need, build with sanitizers, run everything
 #   sudo make demo       install what is needed, build, and show a pot's life
 

@@ -47,7 +47,7 @@ setup() {
 		mv "$1.cross.new" "$1.cross"
 	fi
 	rm -f "$1.cross.new"
-	[ -f "$1/build.ninja" ] || meson setup "$1" --cross-file "$1.cross" -Doptimization=1 -Ddebug=true \
+	[ -f "$1/build.ninja" ] || meson setup "$1" --cross-file "$1.cross" -Doptimization=1 -Ddebug=false \
 		-Dwerror=true >"$1.log" 2>&1 || { tail -n 30 "$1.log" >&2; exit 1; }
 }
 

@@ -75,7 +75,7 @@ choose_storage(struct eng *g, struct stor_params *sp, struct pot_init_report *r,
 	}
 	if (all.len == 0) {
 		err_set(e, E_INVAL, "there is no storage mechanism '%s'", sp->mechanism);
-		return err_hint(e, "auto, zfs, btrfs or overlay");
+		return err_hint(e, "auto, zfs, btrfs or overlay; on FreeBSD auto, zfs or copy");
 	}
 	err_set(e, E_NOTSUP, "no storage can be used here: %s", buf_cstr(&all));
 	return err_hint(e, "pot doctor");
