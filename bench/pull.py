@@ -84,10 +84,10 @@ def serve(place):
 
 
 ROUNDS = {
-    "podman": 'podman --root "$PLACE/podman" --runroot "$PLACE/run" --storage-driver overlay pull -q --tls-verify=false "$REF"',
-    "plain": 'i=0; while [ -e "$PLACE/$i.tar.zst" ]; do zstd -dcq "$PLACE/$i.tar.zst" | tar -C "$PLACE/out" -xf -; i=$((i + 1)); done; '
-             'sync -f "$PLACE/out"',
-    "pot": '"$POT" pull "$REF" 2>&1',
+    "podman": 'podman --root "$PLACE/$N/podman" --runroot "$PLACE/$N/run" --storage-driver overlay pull -q --tls-verify=false "$REF"',
+    "plain": 'i=0; while [ -e "$PLACE/$i.tar.zst" ]; do zstd -dcq "$PLACE/$i.tar.zst" | tar -C "$PLACE/$N/out" -xf -; i=$((i + 1)); done; '
+             'sync -f "$PLACE/$N/out"',
+    "pot": '"$POT" --root "$PLACE/$N/node" -q pull "$REF"',
 }
 
 
@@ -100,15 +100,15 @@ def main():
         image = archive(split(tarball, int(sys.argv[3]) if len(sys.argv) > 3 else 4, place), place)
         process, host = serve(place)
         env["REF"] = host + "/x:1"
-        measure(f'"$POT" init --storage overlay; "$POT" load -q -i {image}; "$POT" push -q x:1 "$REF"; '
-                '"$POT" rmi x:1; "$POT" image prune -a', **env)
+        measure(f'"$POT" init --storage overlay; "$POT" -q load -i {image}; "$POT" -q push x:1 "$REF"', **env)
         took = {name: [] for name in ROUNDS}
-        for _ in range(rounds):
+        # Nothing is removed meanwhile: ext4 is slow to make files where many went a moment ago.
+        for number in range(rounds):
+            env["N"] = "round" + str(number)
+            measure('mkdir -p "$PLACE/$N/out"; "$POT" --root "$PLACE/$N/node" init --storage overlay', **env)
             for name, script in ROUNDS.items():
-                measure('mkdir "$PLACE/out"; sync', **env)
+                measure("sync", **env)
                 took[name].append(measure(script, **env))
-                measure('rm -rf "$PLACE/out" "$PLACE/podman" "$PLACE/run"; "$POT" rmi "$REF" 2>/dev/null || :; '
-                        '"$POT" image prune -a', **env)
         for name in took:
             wall, cpu = (statistics.median(t[k] for t in took[name]) for k in (0, 1))
             ratio = statistics.median(p[0] / t[0] for p, t in zip(took["pot"], took[name]))
@@ -117,7 +117,7 @@ def main():
         if process is not None:
             process.terminate()
             process.wait()
-        measure('"$POT" de-init -f', **env)
+        measure('"$POT" de-init -f; for n in "$PLACE"/round*/node; do "$POT" --root "$n" de-init -f; done', **env)
         shutil.rmtree(place)
 
 
