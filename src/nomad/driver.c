@@ -64,6 +64,8 @@ drv_free(struct drv *d)
 	d->leaving = true;
 	image_shutdown(d);
 	fingerprint_end(d);
+	work_end_all(d);
+	image_end(d);
 	gc_end(d);
 	while (d->tasks != NULL)
 		task_free(d->tasks);

@@ -95,6 +95,8 @@ work_new(struct drv *d, const struct work_ops *ops, void *arg, struct work **out
 	return work_new_with(d, ops, arg, NULL, out, e);
 }
 void work_cancel(struct work *);
+/* The driver ends: each is done as far as it is concerned, and no new one begins. */
+void work_end_all(struct drv *);
 /* done and told are called no more; the child goes on, or not. */
 void work_forget(struct work *);
 
@@ -186,6 +188,8 @@ void image_classic_pot(const struct task_conf *, char out[static POT_NAME_LEN]);
 /* fn is called no more; the pull ends when nobody wants it. */
 void image_give_up(struct puller *);
 void image_shutdown(struct drv *);
+/* After it: frees. */
+void image_end(struct drv *);
 
 /* ---- net.c ---------------------------------------------------------------------- */
 

@@ -306,6 +306,10 @@ work_new_with(struct drv *d, const struct work_ops *ops, void *arg, const int ke
 
 	if (w == NULL)
 		return err_nomem(e);
+	if (d->leaving) {
+		free(w);
+		return err_set(e, E_INTR, "the driver ends");
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) != 0) {
 		free(w);
 		return err_sys(e, "cannot make a socket pair");
@@ -343,6 +347,23 @@ work_new_with(struct drv *d, const struct work_ops *ops, void *arg, const int ke
 	if (out != NULL)
 		*out = w;
 	return 0;
+}
+
+void
+work_end_all(struct drv *d)
+{
+	while (d->works != NULL) {
+		struct work *w = d->works;
+		const struct work_ops *ops = w->ops;
+		struct err e = ERR_INIT;
+
+		loop_child_free(take_ptr(w->child));
+		(void)err_set(&e, E_INTR, "the driver ends");
+		w->ops = NULL;
+		if (ops != NULL)
+			ops->done(w->arg, -E_INTR, &w->out, &e);
+		work_free(w);
+	}
 }
 
 void

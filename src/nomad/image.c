@@ -645,3 +645,16 @@ image_shutdown(struct drv *d)
 		if (p->child != NULL)
 			(void)kill(p->pid, SIGTERM);
 }
+
+void
+image_end(struct drv *d)
+{
+	while (d->pulls != NULL) {
+		struct pull *p = d->pulls;
+
+		loop_child_free(take_ptr(p->child));
+		while (p->pullers != NULL)
+			puller_free(p->pullers);
+		pull_free(p);
+	}
+}
