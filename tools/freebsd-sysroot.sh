@@ -41,6 +41,12 @@ protobuf-c 1.4.1-1
 msgpack-c 4.0.0-3
 "
 
+# The archive or the way to it is at fault, not what is built: EX_TEMPFAIL.
+unfetched() {
+	echo "freebsd-sysroot: $*" >&2
+	exit 75
+}
+
 die() {
 	echo "freebsd-sysroot: $*" >&2
 	exit 1
@@ -130,11 +136,11 @@ fetch() {
 	fi
 	if ! apt-cache showsrc "$1" 2>/dev/null | grep -qxF "Version: $version"; then
 		version=$(apt-cache showsrc "$1" 2>/dev/null | sed -n 's/^Version: //p' | grep -F -- "${2%-*}-" | sort -V | tail -n 1)
-		[ -n "$version" ] || die "the package archive has no source of $1 ${2%-*}"
+		[ -n "$version" ] || unfetched "the package archive has no source of $1 ${2%-*}"
 		echo "freebsd-sysroot: $1 $2 is no longer there: $version"
 	fi
 	(cd "$cache/src/$1.tmp" && apt-get source -q --only-source "$1=$version" >"$cache/$1.log" 2>&1) ||
-		{ tail -n 20 "$cache/$1.log" >&2; die "cannot get the source of $1 $version"; }
+		{ tail -n 20 "$cache/$1.log" >&2; unfetched "cannot get the source of $1 $version"; }
 	for d in "$cache/src/$1.tmp"/*/; do
 		mv "$d" "$cache/src/$1"
 	done

@@ -14,7 +14,6 @@
 #include "builder/stage.h"
 #include "image/mediatype.h"
 
-#define LABEL_LIMIT "io.pot.limit."
 #define LABEL_NAME "io.pot.name"
 
 void
@@ -148,7 +147,7 @@ final_settings(struct bld_build *t, struct bld_stage *s, struct err *e)
 {
 	static const struct {
 		const char *key, *prefix;
-	} rows[] = { { IMG_SET_ATTR, IMG_LABEL_ATTR }, { BLD_SET_LIMIT, LABEL_LIMIT } };
+	} rows[] = { { IMG_SET_ATTR, IMG_LABEL_ATTR }, { BLD_SET_LIMIT, IMG_LABEL_LIMIT } };
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {

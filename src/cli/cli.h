@@ -371,16 +371,16 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"oom_kills: how many of its processes\n"
 
 /* The keys of an image. */
-#define JSON_IMAGE                                                                \
-	"name: the image, as a reference\n"                                       \
-	"id: digest of its manifest\n"                                            \
-	"digest: digest that the name names: the id, or that of an index\n"       \
-	"os: operating system that it is for\n"                                   \
-	"architecture: processor that it is for\n"                                \
-	"created_at: when it was made, or null\n"                                 \
-	"named_at: when it got this name here\n"                                  \
-	"layers: how many layers it has\n"                                        \
-	"pots: how many pots were made from it\n"                                 \
+#define JSON_IMAGE                                                                      \
+	"name: the image, as a reference\n"                                             \
+	"id: digest of its manifest\n"                                                  \
+	"digest: digest that the name names: the id, or that of an index\n"             \
+	"os: operating system that it is for\n"                                         \
+	"architecture: processor that it is for\n"                                      \
+	"created_at: when it was made, or null\n"                                       \
+	"named_at: when it got this name here\n"                                        \
+	"layers: how many layers it has\n"                                              \
+	"pots: how many pots were made from it\n"                                       \
 	"size_bytes: bytes of its blobs, compressed\n"                                  \
 	"own_bytes: bytes of those that no other image here has\n"                      \
 	"shared_bytes: bytes of those that others have as well\n"                       \

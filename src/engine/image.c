@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/inroot.h"
 #include "base/text.h"
+#include "engine/limit.h"
 #include "model/name.h"
 #include "model/signame.h"
 
@@ -244,6 +245,53 @@ set_attrs(struct epot *p, const struct kv *kv, struct err *e)
 	return 0;
 }
 
+/* Only what takes something away from the pot: it may want more than its neighbours, but not say so itself. */
+static bool
+is_restraint(const struct epot *p, const struct limits_row *row, const char *value, struct err *e)
+{
+	static const char *const names[] = { "memory", "memory-swap", "cpus", "cpu-quota", "disk", "pids" };
+	struct limits l = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], row->name) != 0)
+			continue;
+		if (row->parse(&l, value, e) < 0)
+			return false;
+		if (!l.pids_set || (l.pids != 0 && l.pids <= config_uint(p->eng->conf, "pids_limit")))
+			return true;
+		err_set(e, E_PERM, "it is above this machine's pids_limit");
+		return false;
+	}
+	err_set(e, E_PERM, "pot update gives it to a pot that needs it");
+	return false;
+}
+
+static int
+set_limits(struct epot *p, const struct kv *kv, struct err *e)
+{
+	const size_t skip = strlen(IMG_LABEL_LIMIT);
+	const char *label;
+	size_t pos = 0;
+
+	while ((label = kv_next(kv, IMG_SET_LABEL, &pos)) != NULL) {
+		const struct limits_row *row;
+		struct pot_limit one = { NULL, strchr(label, '=') };
+		AUTO_FREE char *name = NULL;
+		struct err why = ERR_INIT;
+
+		if (one.value++ == NULL || strncmp(label, IMG_LABEL_LIMIT, skip) != 0)
+			continue;
+		one.name = name = buf_dup(label + skip, strcspn(label + skip, "="));
+		if (name == NULL)
+			return err_nomem(e);
+		row = limits_find(name, &why);
+		if (row == NULL || !is_restraint(p, row, one.value, &why) ||
+		    epot_limits_create(p, &one, 1, &why) < 0)
+			left_out(p, "limit", label + skip, &why);
+	}
+	return 0;
+}
+
 /* Docker writes "SIGTERM", "TERM" or a number; the attribute takes them all. */
 static int
 set_stop_signal(struct epot *p, const char *value)
@@ -274,7 +322,7 @@ image_settings_conf(struct epot *p, const struct kv *kv, const struct pot_create
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
 		rc = potconf_set(&p->conf, rows[i].key, rows[i].value, e);
 	if (rc < 0 || (rc = set_env(p, kv, e)) < 0 || (rc = set_lists(p, kv, e)) < 0 ||
-	    (rc = set_attrs(p, kv, e)) < 0)
+	    (rc = set_attrs(p, kv, e)) < 0 || (rc = set_limits(p, kv, e)) < 0)
 		return rc;
 	return set_stop_signal(p, kv_get(kv, IMG_SET_STOP_SIGNAL));
 }

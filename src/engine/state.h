@@ -49,9 +49,9 @@ struct state_rec {
 	char cgroup[ISO_CGROUP_MAX];
 	char reason[192];
 	char arg[256];
-	char id[24];     /* of the pot: its leases are found by it when pot.conf is damaged */
-	char ip[120];    /* its addresses, separated by blanks, for lists */
-	char ports[512]; /* what it publishes, separated by ", ", for lists; "…" at the end: not all */
+	char id[24];         /* of the pot: its leases are found by it when pot.conf is damaged */
+	char ip[120];        /* its addresses, separated by blanks, for lists */
+	char ports[512];     /* what it publishes, separated by ", ", for lists; "…" at the end: not all */
 	uint32_t flags, crc; /* STATE_BUILD */
 };
 

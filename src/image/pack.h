@@ -20,14 +20,14 @@ void img_pack_abort(struct img_pack *); /* NULL is allowed */
 
 /* The difference of a tree to its parent as a layer of the store. */
 struct img_difference {
-	int root, parent;           /* parent -1: everything */
-	int64_t epoch;              /* SOURCE_DATE_EPOCH, -1 none */
+	int root, parent; /* parent -1: everything */
+	int64_t epoch;    /* SOURCE_DATE_EPOCH, -1 none */
 	const volatile bool *cancel;
 	const struct pot_events *events;
 };
 struct img_layer;
 /* 1: *layer is it, and *bytes (may be NULL) what its files have; 0: there is none. */
-int img_pack_difference(struct img_store *, const struct img_difference *, struct img_layer *, uint64_t *bytes,
-    struct err *) MUST_CHECK;
+int img_pack_difference(struct img_store *, const struct img_difference *, struct img_layer *,
+    uint64_t *bytes, struct err *) MUST_CHECK;
 
 #endif

@@ -130,7 +130,8 @@ struct iso_spec {
 	const char *cgroup; /* from iso_cgroup_path and made, or NULL */
 	const struct iso_rlimit *rlimits;
 	size_t nrlimits; /* what is not listed gets the usual value, whatever the caller's is */
-	const struct iso_limits *limits; /* what iso_limits_apply was told: some need the jail first. NULL: none */
+	const struct iso_limits
+	    *limits; /* what iso_limits_apply was told: some need the jail first. NULL: none */
 	struct iso_walls walls;
 
 	enum iso_io io;

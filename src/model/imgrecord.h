@@ -61,6 +61,8 @@ struct img_ready_record {
 /* Labels that are attributes: of a pot, and of a jail as other tools on FreeBSD write them. */
 #define IMG_LABEL_ATTR "io.pot.attr."
 #define IMG_LABEL_JAIL "org.freebsd.jail."
+/* Labels that are limits of the pots made from the image: a Potfile's LIMIT. */
+#define IMG_LABEL_LIMIT "io.pot.limit."
 
 void img_ready_record_fini(struct img_ready_record *);
 int img_ready_record_parse(

@@ -88,8 +88,8 @@ struct shim_failure {
 #define SHIM_STEP_USER 0xfffffffdu
 #define SHIM_STEP_CAPS 0xfffffffbu
 #define SHIM_STEP_FILTER 0xfffffffau
-#define SHIM_STEP_JAIL 0xfffffff9u  /* FreeBSD: entering the jail */
-#define SHIM_STEP_READY 0xfffffff8u /* FreeBSD: sys 0, in the jail and at the gate; what: "SHIM-PID PID" */
+#define SHIM_STEP_JAIL 0xfffffff9u   /* FreeBSD: entering the jail */
+#define SHIM_STEP_READY 0xfffffff8u  /* FreeBSD: sys 0, in the jail and at the gate; what: "SHIM-PID PID" */
 #define SHIM_STEP_DIRECT 0xfffffffcu /* sys 0, with INIT_FLAG_DIRECT: end of file after this means executed */
 
 /*

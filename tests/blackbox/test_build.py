@@ -474,3 +474,10 @@ NAME words
     assert labels["io.pot.name"] == "words" and labels["io.pot.attr.stop_timeout"] == "7" and labels["io.pot.limit.memory"] == "64m"
     assert "FLAVOURED=1" in config(onode, "words")["Env"]
     assert look(onode, "words", "cat /flavour") == "by-flavour\n"
+    # Its pots have the limit, unless they are given another; none can have more than others of the machine.
+    build(onode, context(place, "greedy", "FROM words\nLIMIT pids 4000000\n"), "-t", "greedy")
+    made = onode.call("create", "-p", "a", "--image", "greedy", "-N", "none")
+    assert made.status == 0 and "pids is left out" in made.err and made.err.count("\n") == 1, made
+    onode("create", "-p", "b", "--image", "words", "-N", "none", "-M", "32m")
+    limits = [onode.info(name)["limits"] for name in ("a", "b")]
+    assert [limit["memory"] for limit in limits] == [64 << 20, 32 << 20] and limits[0]["pids"] < 4000000, limits

@@ -69,9 +69,9 @@ static int
 tell_failure(struct cli *cli, int rc, const struct err *e)
 {
 	if (cli->json)
-		(void)!js_print_line(
-		    json_pack("{s:s, s:s, s:o, s:o}", "event", "failed", "code", err_text((enum err_code)e->code),
-			"message", js_string(e->msg), "hint", js_text_or_null(e->hint)),
+		(void)!js_print_line(json_pack("{s:s, s:s, s:o, s:o}", "event", "failed", "code",
+					 err_text((enum err_code)e->code), "message", js_string(e->msg),
+					 "hint", js_text_or_null(e->hint)),
 		    NULL);
 	return rc;
 }

@@ -10,9 +10,10 @@ typedef int image_run(struct cli *, const struct args *, struct err *);
 
 image_run image_build;
 
-image_run image_adopt, image_commit, image_create_base, image_flavours, image_history, image_image, image_images,
-    image_inspect, image_import, image_export, image_prepare, image_list, image_load, image_rmi, image_save,
-    image_tag, image_keygen, image_login, image_logout, image_pull, image_push, image_sign, image_verify;
+image_run image_adopt, image_commit, image_create_base, image_flavours, image_history, image_image,
+    image_images, image_inspect, image_import, image_export, image_prepare, image_list, image_load, image_rmi,
+    image_save, image_tag, image_keygen, image_login, image_logout, image_pull, image_push, image_sign,
+    image_verify;
 
 /* The options of REGISTRY_OPTS and the environment; *insecure is the caller's to free. */
 int net_args(const struct args *, struct pot_net *, char ***insecure, struct err *) MUST_CHECK;

@@ -73,7 +73,8 @@ make_parts(const struct ovl *o, struct ovl_fs *f, struct err *e)
 }
 
 int
-ovl_make(const struct ovl *o, struct stor_fs fs, char *const *layers, size_t depth, bool durable, struct err *e)
+ovl_make(
+    const struct ovl *o, struct stor_fs fs, char *const *layers, size_t depth, bool durable, struct err *e)
 {
 	AUTO_FINI(ovl_fs) struct ovl_fs f = OVL_FS_INIT;
 	struct err ignored;
@@ -125,8 +126,8 @@ settle_again(const struct ovl *o, struct stor_fs fs)
 }
 
 int
-ovl_freeze_parts(const struct ovl *o, struct ovl_fs *f, const char *id, const char *parent, bool synced,
-    struct err *e)
+ovl_freeze_parts(
+    const struct ovl *o, struct ovl_fs *f, const char *id, const char *parent, bool synced, struct err *e)
 {
 	char diff[OVL_ID_LEN + 16];
 

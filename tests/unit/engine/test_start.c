@@ -178,7 +178,7 @@ test_commands(void **state)
 	struct state_rec r;
 
 	node_pot(n, "none", NULL);
-	fails(start(n, "none"), E_INVAL, "pot none has no command and its root no /sbin/init");
+	fails(start(n, "none"), E_INVAL, "pot none has no command and its root no system to start");
 	hint_is("pot set-cmd -p none");
 	node_pot(n, "nocmd", "no-such-program-here");
 	fails(start(n, "nocmd"), E_NOCMD, "no-such-program-here");
