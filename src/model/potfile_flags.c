@@ -260,9 +260,11 @@ potfile_duration_parse(const char *text, int64_t *ms, struct err *e)
 int
 potfile_ports_parse(const char *text, struct potfile_ports *p, struct err *e)
 {
+	static const char *const protos[] = { "tcp", "udp", "sctp" };
 	AUTO_FREE char *copy = strdup(text);
 	char *slash, *dash;
 	uint64_t first, last;
+	size_t i;
 	int rc;
 
 	if (copy == NULL)
@@ -270,12 +272,11 @@ potfile_ports_parse(const char *text, struct potfile_ports *p, struct err *e)
 	*p = (struct potfile_ports){ .proto = "tcp" };
 	if ((slash = strchr(copy, '/')) != NULL) {
 		*slash++ = '\0';
-		if (strcasecmp(slash, "tcp") != 0 && strcasecmp(slash, "udp") != 0 &&
-		    strcasecmp(slash, "sctp") != 0)
+		for (i = 0; i < ARRAY_LEN(protos) && strcasecmp(slash, protos[i]) != 0; i++)
+			;
+		if (i == ARRAY_LEN(protos))
 			return err_set(e, E_INVAL, "'%.64s': the protocol is tcp, udp or sctp", text);
-		for (size_t i = 0; slash[i] != '\0'; i++)
-			p->proto[i] = (char)tolower((unsigned char)slash[i]);
-		p->proto[strlen(slash)] = '\0';
+		snprintf(p->proto, sizeof(p->proto), "%s", protos[i]);
 	}
 	if ((dash = strchr(copy, '-')) != NULL)
 		*dash++ = '\0';

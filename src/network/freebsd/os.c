@@ -30,7 +30,7 @@ os_get(struct net *n, struct net_os **out, struct err *e)
 int
 net_link_remove(struct net *n, const char *ifname, struct err *e)
 {
-	struct net_os *os;
+	struct net_os *os = NULL;
 	int rc = os_get(n, &os, e);
 
 	return rc < 0 ? rc : link_destroy(&os->links, ifname, e);
@@ -41,7 +41,7 @@ net_link_remove(struct net *n, const char *ifname, struct err *e)
 int
 net_host_link(struct net *n, const char *ifname, struct err *e)
 {
-	struct net_os *os;
+	struct net_os *os = NULL;
 	int rc = os_get(n, &os, e);
 
 	return rc < 0 ? rc : link_get(&os->links, ifname, NULL, e);
@@ -64,7 +64,7 @@ net_host_address(struct net *n, const struct ip_addr *a, char ifname[static NET_
 int
 net_host_address_add(struct net *n, const char *ifname, const struct ip_prefix *p, struct err *e)
 {
-	struct net_os *os;
+	struct net_os *os = NULL;
 	int rc = os_get(n, &os, e);
 
 	return rc < 0 ? rc : link_addr_add(&os->links, ifname, p, e);
@@ -73,7 +73,7 @@ net_host_address_add(struct net *n, const char *ifname, const struct ip_prefix *
 int
 net_host_address_del(struct net *n, const char *ifname, const struct ip_prefix *p, struct err *e)
 {
-	struct net_os *os;
+	struct net_os *os = NULL;
 	int rc = os_get(n, &os, e);
 
 	return rc < 0 ? rc : link_addr_del(&os->links, ifname, &p->addr, e);

@@ -26,8 +26,7 @@ struct fake {
 	int mounts, rules;
 };
 
-static int
-step(struct fake *f, struct err *e, const char *fmt, ...)
+PRINTF(3, 4) static int step(struct fake *f, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
 

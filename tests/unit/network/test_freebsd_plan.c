@@ -49,8 +49,7 @@ is_there(const char *name)
 	return find(name) < sys.there.n;
 }
 
-static void
-appear(const char *fmt, ...)
+PRINTF(1, 2) static void appear(const char *fmt, ...)
 {
 	char name[160];
 	va_list ap;
@@ -83,8 +82,7 @@ vanish(const char *name)
 }
 
 /* A request: in the log, and 0 or the failure that a test asked for. */
-static int
-request(struct err *e, const char *fmt, ...)
+PRINTF(2, 3) static int request(struct err *e, const char *fmt, ...)
 {
 	char line[512];
 	va_list ap;
