@@ -59,7 +59,8 @@ def test_t18_programs_of_the_host(pot_a, place):
     """T18: a pot whose command, or whose command's interpreter, is /proc/self/exe, and that writes to the programs
     of all processes it sees while it is started and joined, cannot change pot's programs."""
     directory = os.path.dirname(pot_a.program)
-    before = {name: open(os.path.join(directory, name), "rb").read() for name in os.listdir(directory)}
+    programs = [entry.path for entry in os.scandir(directory) if entry.is_file()]
+    before = {path: open(path, "rb").read() for path in programs}
     writer = pot_a.start("exec", "a", "sh", "-c", "echo ready; while :; do for p in /proc/[0-9]*/exe; do"
                          " printf x 2>/dev/null >> $p; done; done")
     assert writer.stdout.readline() == b"ready\n"
@@ -72,9 +73,9 @@ def test_t18_programs_of_the_host(pot_a, place):
         result = pot_a.call("start", "--attach", "b" + str(hash(command) % 100000))
         assert result.status != 0, (command, result)
     lab.kill_group(writer)
-    for name, content in before.items():
-        with open(os.path.join(directory, name), "rb") as f:
-            assert f.read() == content, name
+    for path, content in before.items():
+        with open(path, "rb") as f:
+            assert f.read() == content, path
 
 
 def test_t25_state_of_a_process(pot_a):
