@@ -29,6 +29,9 @@ int image_source_fill(struct epot *, const struct image_source *, struct err *) 
 /* Into a new pot's pot.conf what the image says, with entry point and arguments of `a` where it has them. */
 int image_source_conf(
     struct epot *, const struct image_source *, const struct pot_create_args *a, struct err *) MUST_CHECK;
+/* The command as one line: entry point and arguments of the settings, or of `a` where it has them. */
+int image_settings_command(
+    const struct kv *settings, const struct pot_create_args *a, struct buf *, struct err *) MUST_CHECK;
 /* The part of it that settings (keys IMG_SET_*) alone say. */
 int image_settings_conf(
     struct epot *, const struct kv *settings, const struct pot_create_args *a, struct err *) MUST_CHECK;
