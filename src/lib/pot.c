@@ -57,9 +57,8 @@ lib_need_root(struct err *e)
 	return err_hint(e, "try: sudo pot …");
 }
 
-/* A pot of an installation, to be changed. */
-static int
-check(struct pot_ctx *c, const char *name, struct err *e)
+int
+lib_check(struct pot_ctx *c, const char *name, struct err *e)
 {
 	int rc = name_check(name, "pot", e);
 
@@ -68,9 +67,8 @@ check(struct pot_ctx *c, const char *name, struct err *e)
 	return rc == 0 ? eng_need_node(c->eng, e) : rc;
 }
 
-/* A pot to be looked at. */
-static int
-check_look(struct pot_ctx *c, const char *name, struct err *e)
+int
+lib_check_look(struct pot_ctx *c, const char *name, struct err *e)
 {
 	int rc = name_check(name, "pot", e);
 
@@ -91,8 +89,8 @@ check_choice(const char *value, const char *const *choices, const char *what, st
 	return err_hint(e, "one of: %s", buf_cstr(&list));
 }
 
-static int
-check_path(const char *path, const char *what, struct err *e)
+int
+lib_check_path(const char *path, const char *what, struct err *e)
 {
 	if (path == NULL || *path == '\0')
 		return err_set(e, E_INVAL, "%s is empty", what);
@@ -235,7 +233,7 @@ check_create(const struct pot_create_args *a, struct err *e)
 int
 lib_check_create(struct pot_ctx *c, const struct pot_create_args *a, struct err *e)
 {
-	int rc = check(c, a->name, e);
+	int rc = lib_check(c, a->name, e);
 
 	return rc < 0 ? rc : check_create(a, e);
 }
@@ -270,7 +268,7 @@ pot_image_is_remote(const char *image)
 int
 pot_destroy(struct pot_ctx *c, const char *name, bool force, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_destroy(c->eng, name, force, e);
 }
@@ -278,7 +276,7 @@ pot_destroy(struct pot_ctx *c, const char *name, bool force, struct err *e)
 int
 pot_rename(struct pot_ctx *c, const char *name, const char *newname, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	if (rc == 0)
 		rc = name_check(newname, "pot", e);
@@ -303,7 +301,7 @@ int
 pot_start(struct pot_ctx *c, const char *name, const struct pot_start_args *a, struct pot_process *proc,
     struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	if (rc == 0 && a->attach && (a->fds != NULL || proc == NULL))
 		rc = err_set(e, E_INVAL, "attaching goes with neither fds nor a missing process");
@@ -314,7 +312,7 @@ int
 pot_attach(struct pot_ctx *c, const char *name, struct pot_process *proc, int out_fd, int err_fd,
     int signal_fd, int *status, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_attach(c->eng, name, proc, out_fd, err_fd, signal_fd, status, e);
 }
@@ -322,7 +320,7 @@ pot_attach(struct pot_ctx *c, const char *name, struct pot_process *proc, int ou
 int
 pot_stop(struct pot_ctx *c, const char *name, int64_t timeout_ms, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_stop(c->eng, name, timeout_ms, e);
 }
@@ -330,7 +328,7 @@ pot_stop(struct pot_ctx *c, const char *name, int64_t timeout_ms, struct err *e)
 int
 pot_kill(struct pot_ctx *c, const char *name, int sig, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_kill(c->eng, name, sig, e);
 }
@@ -338,7 +336,7 @@ pot_kill(struct pot_ctx *c, const char *name, int sig, struct err *e)
 int
 pot_pause(struct pot_ctx *c, const char *name, bool pause, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_pause(c->eng, name, pause, e);
 }
@@ -346,7 +344,7 @@ pot_pause(struct pot_ctx *c, const char *name, bool pause, struct err *e)
 int
 pot_wait(struct pot_ctx *c, const char *name, struct pot_exit *x, struct err *e)
 {
-	int rc = check_look(c, name, e);
+	int rc = lib_check_look(c, name, e);
 
 	return rc < 0 ? rc : eng_wait(c->eng, name, x, e);
 }
@@ -354,7 +352,7 @@ pot_wait(struct pot_ctx *c, const char *name, struct pot_exit *x, struct err *e)
 int
 pot_last_exit(struct pot_ctx *c, const char *name, struct pot_exit *x, struct err *e)
 {
-	int rc = check_look(c, name, e);
+	int rc = lib_check_look(c, name, e);
 
 	return rc < 0 ? rc : eng_last_exit(c->eng, name, x, e);
 }
@@ -363,7 +361,7 @@ int
 pot_runner(struct pot_ctx *c, const char *name, int32_t *pid, uint64_t *start, struct err *e)
 {
 	struct proc_id id = { 0, 0 };
-	int rc = check_look(c, name, e);
+	int rc = lib_check_look(c, name, e);
 
 	if (rc == 0)
 		rc = eng_runner(c->eng, name, &id, e);
@@ -376,12 +374,12 @@ int
 pot_exec(struct pot_ctx *c, const char *name, const struct pot_exec_args *a, struct pot_process *proc,
     struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	if (rc == 0 && !a->login && (a->argv == NULL || a->argv[0] == NULL))
 		rc = err_set(e, E_INVAL, "no command is given");
 	if (rc == 0 && a->workdir != NULL)
-		rc = check_path(a->workdir, "the working directory", e);
+		rc = lib_check_path(a->workdir, "the working directory", e);
 	return rc < 0 ? rc : eng_exec(c->eng, name, a, proc, e);
 }
 
@@ -400,9 +398,65 @@ pot_exec_wait(struct pot_process *proc, int *status, struct err *e)
 int
 pot_cleanup(struct pot_ctx *c, const char *name, uint64_t run_id, struct err *e)
 {
-	int rc = check(c, name, e);
+	int rc = lib_check(c, name, e);
 
 	return rc < 0 ? rc : eng_cleanup(c->eng, name, run_id, e);
+}
+
+/* ---- looking ------------------------------------------------------------------ */
+
+int
+pot_list(struct pot_ctx *c, pot_summary_fn *fn, void *arg, struct err *e)
+{
+	int rc = eng_need_node(c->eng, e);
+
+	return rc < 0 ? rc : eng_list(c->eng, fn, arg, e);
+}
+
+int
+pot_info(struct pot_ctx *c, const char *name, unsigned flags, struct pot_info **out, struct err *e)
+{
+	int rc = lib_check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_info(c->eng, name, flags, out, e);
+}
+
+int
+pot_exists(struct pot_ctx *c, const char *name, struct err *e)
+{
+	int rc = lib_check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_exists(c->eng, name, e);
+}
+
+int
+pot_top(struct pot_ctx *c, const char *name, pot_task_fn *fn, void *arg, struct err *e)
+{
+	int rc = lib_check(c, name, e);
+
+	return rc < 0 ? rc : eng_top(c->eng, name, fn, arg, e);
+}
+
+int
+pot_stats(
+    struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg, struct err *e)
+{
+	int rc = names != NULL ? check_names(names, "pot", e) : 0;
+
+	if (rc == 0)
+		rc = lib_need_root(e);
+	if (rc == 0)
+		rc = eng_need_node(c->eng, e);
+	return rc < 0 ? rc : eng_stats(c->eng, names, flags, fn, arg, e);
+}
+
+int
+pot_logs(struct pot_ctx *c, const char *name, const struct pot_logs_args *a, pot_log_fn *fn, void *arg,
+    struct err *e)
+{
+	int rc = lib_check_look(c, name, e);
+
+	return rc < 0 ? rc : eng_logs(c->eng, name, a, fn, arg, e);
 }
 
 /* ---- networks ----------------------------------------------------------------- */
@@ -451,196 +505,4 @@ pot_bridge_up(struct pot_ctx *c, const char *name, struct err *e)
 	int rc = check_bridge(c, name, e);
 
 	return rc < 0 ? rc : eng_bridge_up(c->eng, name, e);
-}
-
-/* ---- looking ------------------------------------------------------------------ */
-
-int
-pot_list(struct pot_ctx *c, pot_summary_fn *fn, void *arg, struct err *e)
-{
-	int rc = eng_need_node(c->eng, e);
-
-	return rc < 0 ? rc : eng_list(c->eng, fn, arg, e);
-}
-
-int
-pot_info(struct pot_ctx *c, const char *name, unsigned flags, struct pot_info **out, struct err *e)
-{
-	int rc = check_look(c, name, e);
-
-	return rc < 0 ? rc : eng_info(c->eng, name, flags, out, e);
-}
-
-int
-pot_exists(struct pot_ctx *c, const char *name, struct err *e)
-{
-	int rc = check_look(c, name, e);
-
-	return rc < 0 ? rc : eng_exists(c->eng, name, e);
-}
-
-int
-pot_top(struct pot_ctx *c, const char *name, pot_task_fn *fn, void *arg, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_top(c->eng, name, fn, arg, e);
-}
-
-int
-pot_stats(
-    struct pot_ctx *c, const char *const *names, unsigned flags, pot_stats_fn *fn, void *arg, struct err *e)
-{
-	int rc = names != NULL ? check_names(names, "pot", e) : 0;
-
-	if (rc == 0)
-		rc = lib_need_root(e);
-	if (rc == 0)
-		rc = eng_need_node(c->eng, e);
-	return rc < 0 ? rc : eng_stats(c->eng, names, flags, fn, arg, e);
-}
-
-int
-pot_logs(struct pot_ctx *c, const char *name, const struct pot_logs_args *a, pot_log_fn *fn, void *arg,
-    struct err *e)
-{
-	int rc = check_look(c, name, e);
-
-	return rc < 0 ? rc : eng_logs(c->eng, name, a, fn, arg, e);
-}
-
-/* ---- snapshots, settings, files ---------------------------------------------- */
-
-int
-pot_snapshot(struct pot_ctx *c, const char *name, const char *tag, char made[128], struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0 && tag != NULL)
-		rc = name_check_tag(tag, e);
-	return rc < 0 ? rc : eng_snapshot(c->eng, name, tag, made, e);
-}
-
-int
-pot_rollback(struct pot_ctx *c, const char *name, const char *tag, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0 && tag != NULL)
-		rc = name_check_tag(tag, e);
-	return rc < 0 ? rc : eng_rollback(c->eng, name, tag, e);
-}
-
-int
-pot_purge_snapshots(struct pot_ctx *c, const char *name, bool all, pot_name_fn *fn, void *arg, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_purge_snapshots(c->eng, name, all, fn, arg, e);
-}
-
-int
-pot_set_command(struct pot_ctx *c, const char *name, const char *command, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_command(c->eng, name, command, e);
-}
-
-int
-pot_set_env(struct pot_ctx *c, const char *name, enum pot_change how, char *const *items, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_env(c->eng, name, how, items, e);
-}
-
-int
-pot_set_hosts(struct pot_ctx *c, const char *name, enum pot_change how, char *const *items, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_hosts(c->eng, name, how, items, e);
-}
-
-int
-pot_set_ports(struct pot_ctx *c, const char *name, enum pot_change how, char *const *specs, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_ports(c->eng, name, how, specs, e);
-}
-
-int
-pot_update(struct pot_ctx *c, const char *name, const struct pot_limit *v, size_t n, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_update(c->eng, name, v, n, e);
-}
-
-int
-pot_set_hook(struct pot_ctx *c, const char *name, const char *point, const char *file, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_hook(c->eng, name, point, file, e);
-}
-
-int
-pot_set_attribute(struct pot_ctx *c, const char *name, const char *attr, const char *value, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	return rc < 0 ? rc : eng_set_attribute(c->eng, name, attr, value, e);
-}
-
-int
-pot_get_attribute(struct pot_ctx *c, const char *name, const char *attr, char **value, struct err *e)
-{
-	int rc = check_look(c, name, e);
-
-	return rc < 0 ? rc : eng_get_attribute(c->eng, name, attr, value, e);
-}
-
-int
-pot_mount_in(struct pot_ctx *c, const char *name, const struct pot_mount *m, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0)
-		rc = check_path(m->target, "the mount point", e);
-	return rc < 0 ? rc : eng_mount_in(c->eng, name, m, e);
-}
-
-int
-pot_mount_out(struct pot_ctx *c, const char *name, const char *target, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0)
-		rc = check_path(target, "the mount point", e);
-	return rc < 0 ? rc : eng_mount_out(c->eng, name, target, e);
-}
-
-int
-pot_copy_in(
-    struct pot_ctx *c, const char *name, const char *host_src, const char *dst, unsigned flags, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0)
-		rc = check_path(dst, "the destination", e);
-	return rc < 0 ? rc : eng_copy_in(c->eng, name, host_src, dst, flags, e);
-}
-
-int
-pot_copy_out(
-    struct pot_ctx *c, const char *name, const char *src, const char *host_dst, unsigned flags, struct err *e)
-{
-	int rc = check(c, name, e);
-
-	if (rc == 0)
-		rc = check_path(src, "the source", e);
-	return rc < 0 ? rc : eng_copy_out(c->eng, name, src, host_dst, flags, e);
 }
