@@ -153,13 +153,14 @@ crew_step_begin(struct bld *b, const char *text, const char *where)
 	crew_bind(b);
 	c->seq++;
 	c->since_ms = text_monotonic_ms();
-	tell_step(c, c->index, c->seq, text, where);
 	if (c->worker) {
 		struct msg m = { .kind = MSG_STEP, .seq = c->seq };
 
 		snprintf(m.text, sizeof(m.text), "%s", text);
 		snprintf(m.where, sizeof(m.where), "%s", where);
 		send_msg(c, &m);
+	} else {
+		tell_step(c, c->index, c->seq, text, where);
 	}
 }
 
