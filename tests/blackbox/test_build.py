@@ -349,6 +349,7 @@ def test_json_progress(onode, place):
     assert "some output\n" in "".join(e["output"] for e in events if e["event"] == "output")
     end, result = events[-2], events[-1]
     assert end["text"].startswith("RUN echo") and end["where"] == "Potfile:2" and end["cached"] is False
+    assert end["size_bytes"] is None and result["size_bytes"] > 0
     assert result["id"].startswith("sha256:") and result["name"] == "json:1"
     assert onode("-q", "build", "--network", "none", directory).out == result["id"] + "\n"
 

@@ -208,7 +208,7 @@ show_result(struct cli *cli, const struct pot_build_result *r, enum steps_mode m
 	}
 	o = json_pack("{s:o, s:o, s:i, s:i, s:i, s:I}", "id", js_string(r->id), "name",
 	    js_text_or_null(r->name), "steps", (int)r->steps, "cached", (int)r->cached, "layers",
-	    (int)r->layers, "size", (json_int_t)r->size);
+	    (int)r->layers, "size_bytes", (json_int_t)r->size);
 	if (mode != STEPS_JSON)
 		return js_print(o, e);
 	json_object_set_new(o, "event", json_string("result"));

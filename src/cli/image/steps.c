@@ -265,7 +265,8 @@ put_json(const struct pot_build_event *ev)
 	if (ev->kind == POT_BUILD_STEP_END) {
 		json_object_set_new(o, "cached", json_boolean(ev->cached));
 		json_object_set_new(o, "failed", json_boolean(ev->failed));
-		json_object_set_new(o, "size", ev->layer ? json_integer((json_int_t)ev->size) : json_null());
+		json_object_set_new(
+		    o, "size_bytes", ev->layer ? json_integer((json_int_t)ev->size) : json_null());
 		json_object_set_new(o, "ms", json_integer((json_int_t)ev->ms));
 	}
 	(void)!js_print_line(o, &ignored);
