@@ -57,12 +57,23 @@ struct http_server {
 	bool stopping, reaping;
 	struct conn *conns;
 	unsigned n_conns;
+	/* The acceptor, http_accept.c. */
+	pthread_t acceptor;
+	bool accepting;
+	atomic_bool closing;
+	int told[2];    /* wakes it */
+	unsigned taken; /* under the lock, like full: it waits until one is closed */
+	bool full;
 };
 
 int reaper_start(struct http_server *, struct err *) MUST_CHECK;
 void reaper_stop(struct http_server *);
 void reaper_add(struct http_server *, struct conn *);
 void reaper_remove(struct http_server *, struct conn *);
+/* Begins to take connections; stop may be called again. */
+int accept_start(struct http_server *, struct err *) MUST_CHECK;
+void accept_stop(struct http_server *);
+void accept_closed(struct http_server *);
 /* The state of a connection for the reaper. */
 void conn_idle(const struct http_server *, struct conn *);
 void conn_receiving(const struct http_server *, struct conn *, const struct req *);

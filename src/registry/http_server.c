@@ -112,6 +112,7 @@ on_connection(void *arg, struct MHD_Connection *mhd, void **ctx, enum MHD_Connec
 			reaper_remove(s, c);
 			free(c);
 		}
+		accept_closed(s);
 		*ctx = NULL;
 		return;
 	}
@@ -147,12 +148,12 @@ static int
 start_daemon(struct http_server *s, struct err *e)
 {
 	const struct http_params *p = &s->params;
-	unsigned flags =
-	    MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET |
+	    MHD_USE_TURBO | MHD_USE_ERROR_LOG;
 	struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, s },
-		{ MHD_OPTION_LISTEN_SOCKET, s->listen_fd, NULL },
-		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)p->connections, NULL },
+		/* Divided among the threads, which the acceptor's limit is not. */
+		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)p->connections * p->threads, NULL },
 		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)p->connections_per_addr, NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONN_MEMORY, NULL },
 		{ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)p->threads, NULL },
@@ -174,6 +175,19 @@ start_daemon(struct http_server *s, struct err *e)
 	return s->daemon == NULL ? err_set(e, E_SYS, "start the HTTP server: libmicrohttpd refused") : 0;
 }
 
+void
+http_stop(struct http_server *s)
+{
+	accept_stop(s);
+	if (s->daemon != NULL)
+		MHD_stop_daemon(s->daemon);
+	reaper_stop(s);
+	fd_close(s->told[0]);
+	fd_close(s->told[1]);
+	fd_close(s->listen_fd < 0 ? -1 : s->listen_fd);
+	free(s);
+}
+
 int
 http_start(const struct http_params *p, struct http_server **out, struct err *e)
 {
@@ -183,15 +197,16 @@ http_start(const struct http_params *p, struct http_server **out, struct err *e)
 	if (s == NULL)
 		return err_nomem(e);
 	s->params = *p;
+	s->told[0] = s->told[1] = -1;
 	rc = s->listen_fd = listen_on(p->listen, &s->port, e);
 	if (rc >= 0)
 		rc = reaper_start(s, e);
 	if (rc >= 0)
 		rc = start_daemon(s, e);
+	if (rc >= 0)
+		rc = accept_start(s, e);
 	if (rc < 0) {
-		reaper_stop(s);
-		fd_close(s->listen_fd < 0 ? -1 : s->listen_fd);
-		free(s);
+		http_stop(s);
 		return rc;
 	}
 	*out = s;
@@ -221,17 +236,8 @@ wait_for_requests(struct http_server *s, int ms)
 void
 http_quiesce(struct http_server *s, int ms)
 {
-	if (MHD_quiesce_daemon(s->daemon) != MHD_INVALID_SOCKET)
-		wait_for_requests(s, ms);
-}
-
-void
-http_stop(struct http_server *s)
-{
-	MHD_stop_daemon(s->daemon);
-	reaper_stop(s);
-	fd_close(s->listen_fd);
-	free(s);
+	accept_stop(s);
+	wait_for_requests(s, ms);
 }
 
 unsigned

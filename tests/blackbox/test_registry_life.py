@@ -279,6 +279,26 @@ def test_limits(program, home):
         assert int(late[0].headers["Retry-After"]) >= 1
 
 
+def test_full_house(program, home):
+    """A connection more than there may be waits in the queue, and is served when another one goes."""
+    with serving(program, home, "--connections", "16", "--threads", "3") as reg:
+        ask = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+        for _ in range(2):
+            inside = [socket.create_connection(("127.0.0.1", reg.port), lab.HANG) for _ in range(16)]
+            for s in inside:
+                s.sendall(ask)
+                assert s.recv(100).startswith(b"HTTP/1.1 200")
+            with socket.create_connection(("127.0.0.1", reg.port), 0.3) as late:
+                late.sendall(ask)
+                with pytest.raises(TimeoutError):
+                    late.recv(100)
+                inside.pop().close()
+                late.settimeout(lab.HANG)
+                assert late.recv(100).startswith(b"HTTP/1.1 200")
+            for s in inside:
+                s.close()
+
+
 def test_slow_clients(program, home):
     """Heads and bodies that come a byte at a time, and uploads that nobody goes on with, are not waited for."""
     options = ("--idle", "5s", "--min-rate", "1k", "--patience", "5s", "--upload-expiry", "1s", "--gc-interval", "0")
