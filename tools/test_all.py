@@ -35,6 +35,9 @@ ENVIRONMENT = {
 }
 
 
+STARTED = time.monotonic()
+
+
 class Counts:
     """What passed, failed and was skipped, over all suites."""
 
@@ -57,7 +60,7 @@ class Counts:
 
 
 def say(text):
-    print(f"\n== {text}", flush=True)
+    print(f"\n== {text} (after {time.monotonic() - STARTED:.0f} seconds)", flush=True)
 
 
 def run(argv, **options):
