@@ -33,7 +33,7 @@ LAYERS = {
     # Loads a ruleset that it is given; knows nothing of pots.
     "nft": ["base"],
     # No libc, no library: numbers it shares with the others, and system calls as inline functions.
-    "shim": ["model/shimproto.h", "base/linux/rawsys.h", "base/linux/become.h"],
+    "shim": ["model/shimproto.h", "base/linux/rawsys.h", "base/linux/become.h", "base/freebsd/jailend.h"],
 }
 PUBLIC_FOR_ALL = {"pot/err.h", "pot/event.h"}
 

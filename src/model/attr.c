@@ -49,6 +49,7 @@ const struct attr attr_table[] = {
 	BOOL("procfs", ATTR_FREEBSD, "procfs is mounted on /proc"),
 	BOOL("tmpfs", ATTR_FREEBSD, "tmpfs may be mounted inside"),
 	BOOL("zfs", ATTR_FREEBSD, "ZFS datasets may be mounted inside"),
+	ROW("zfs_dataset", ATTR_STRING, "", ATTR_FREEBSD, NULL, 0, "ZFS datasets that the pot manages"),
 	BOOL("raw_sockets", ATTR_FREEBSD, "raw sockets may be made inside"),
 	ROW("sysvshm", ATTR_STRING, "new", ATTR_FREEBSD, SYSV, 0, "System V shared memory"),
 	ROW("sysvsem", ATTR_STRING, "new", ATTR_FREEBSD, SYSV, 0, "System V semaphores"),

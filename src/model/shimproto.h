@@ -45,9 +45,12 @@ enum {
  * On FreeBSD the shim is an ordinary program of libc, and the pot's first
  * process is its child, not another program:
  *
- *   pot-shim run JID FLAGS RUNID LOGMAX LOGFILES UID GID GROUPS WORKDIR NCLEANUP CLEANUP… COMMAND…
+ *   pot-shim run JID JAIL FLAGS RUNID LOGMAX LOGFILES UID GID GROUPS WORKDIR NCLEANUP CLEANUP… COMMAND…
  *
- * The environment is the command's, fds 3 to 7 are as above. The child enters
+ * The environment is the command's, fds 3 to 7 are as above. JAIL is the jail's
+ * name in rules of rctl(8): of each "devctl" rule about its memory that the
+ * kernel tells at FREEBSD_FD_EVENTS, a byte goes to FREEBSD_FD_KILLS, and with
+ * SHIM_FLAG_OOM_ENDS the pot ends. The child enters
  * the jail, says so (SHIM_STEP_READY), waits at the gate and becomes the
  * command; with INIT_FLAG_PERSISTENT it stays in the jail as a reaper and the
  * command is its child.
@@ -56,9 +59,12 @@ enum {
 	FREEBSD_FD_JAIL = 8, /* owns the jail (FreeBSD 15), or is closed */
 	FREEBSD_FD_GATE = 9,
 	FREEBSD_FD_STATUS = 10,
-	FREEBSD_FD_STDIN = 11, /* and 12, 13: the command's */
-	FREEBSD_FD_COUNT = 14
+	FREEBSD_FD_STDIN = 11,  /* and 12, 13: the command's */
+	FREEBSD_FD_EVENTS = 14, /* nlsysevent(4): struct nlmsghdr …; or closed */
+	FREEBSD_FD_KILLS = 15,  /* to be added to */
+	FREEBSD_FD_COUNT = 16
 };
+#define SHIM_FLAG_OOM_ENDS 'o' /* FLAGS of `run`, beside those of `init` */
 
 /* FLAGS of `init`: letters after a "-". */
 #define INIT_FLAG_PERSISTENT 'p' /* stays after the command's end until SIGTERM */

@@ -22,7 +22,7 @@ struct lab {
 	int root_fd, log_fd, state_fd;
 	struct iso_mount mounts[16];
 	size_t nmounts;
-	struct iso_attr attrs[16];
+	struct iso_attr attrs[24];
 	size_t nattrs;
 	struct iso_spec spec;
 	struct iso_child child;

@@ -1,13 +1,14 @@
 /*
  * Limits of a pot on a FreeBSD kernel: rules of rctl that hold, can be changed
- * while it runs, and are gone with it; CPUs; what it uses. With accounting off
- * (kern.racct.enable=0) that every limit says so.
+ * while it runs, and are gone with it; CPUs; what it uses; kills for want of
+ * memory. With accounting off (kern.racct.enable=0) that every limit says so.
  */
 #include "lab.h"
 
 #include <sys/param.h>
 #include <sys/cpuset.h>
 #include <sys/jail.h>
+#include <sys/linker.h>
 #include <sys/rctl.h>
 #include <sys/sysctl.h>
 #include <sys/wait.h>
@@ -63,6 +64,12 @@ in_eat(const char *arg)
 }
 
 static int
+in_kill(const char *arg)
+{
+	return raise(SIGKILL);
+}
+
+static int
 in_spin(const char *arg)
 {
 	for (volatile unsigned long i = 0;; i++)
@@ -80,7 +87,7 @@ in_cpus(const char *arg)
 }
 
 static const struct inside table[] = { { "wait", in_wait }, { "forks", in_forks }, { "eat", in_eat },
-	{ "spin", in_spin }, { "cpus", in_cpus }, { NULL, NULL } };
+	{ "kill", in_kill }, { "spin", in_spin }, { "cpus", in_cpus }, { NULL, NULL } };
 
 /* ---- outside */
 
@@ -149,6 +156,7 @@ memory(const char *argv0)
 	struct iso_stats s;
 	struct iso_meter *m;
 	struct err e = ERR_INIT;
+	uint64_t used = 0;
 	struct lab l;
 	int status;
 
@@ -159,6 +167,11 @@ memory(const char *argv0)
 		status = lab_wait(&l);
 		tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "is ended by the kernel (%d)",
 		    status);
+		if (kldfind("nlsysevent") < 0)
+			tap_skip("no nlsysevent(4) in this kernel", "it is known why");
+		else /* told before the process could end: nothing is waited for */
+			tap_ok(iso_oom_kills(l.cgroup, &used, &e) == 0 && used == 1, "it is known why (%llu)",
+			    (unsigned long long)used);
 	}
 	end(&l);
 
@@ -179,6 +192,79 @@ memory(const char *argv0)
 		tap_ok(s.pids == 1, "with one process");
 		iso_meter_close(m);
 		tap_ok(proc_id_alive(&l.ref.init), "and lives");
+	}
+	end(&l);
+}
+
+/* The shim reads what the kernel told a moment later. */
+static uint64_t
+kills_at_least(const struct lab *l, uint64_t want)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 600 && iso_oom_kills(l->cgroup, &n, NULL) == 0 && n < want; i++)
+		(void)!poll(NULL, 0, 100);
+	return n;
+}
+
+/* What the kernel kills for want of memory is counted, and what others kill is not. */
+static void
+kills(const char *argv0)
+{
+	static const char why[] = "no nlsysevent(4) in this kernel";
+	struct iso_limits limits = { .memory = 32 << 20 }, ends = { .memory = 32 << 20, .oom_group = true };
+	struct iso_stats s;
+	struct iso_meter *m;
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+	struct lab l;
+	int status;
+
+	lab_init(&l, argv0, "killed");
+	lab_command(&l, "wait", NULL);
+	l.spec.limits = &limits;
+	if (!tap_fine(lab_start(&l, &e), &e, "a pot with 32 MiB that waits")) {
+		end(&l);
+		return;
+	}
+	if (kldfind("nlsysevent") < 0) {
+		tap_skip(why, "kills are counted");
+		end(&l);
+		return;
+	}
+	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "its kills can be asked for");
+	tap_ok(n == 0, "none so far (%llu)", (unsigned long long)n);
+	tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "a command in it that wants 96 MiB is ended");
+	n = kills_at_least(&l, 1);
+	tap_ok(n == 1, "that is one (%llu)", (unsigned long long)n);
+	tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "and another");
+	n = kills_at_least(&l, 2);
+	tap_ok(n == 2, "that is two (%llu)", (unsigned long long)n);
+	tap_ok(lab_exec(&l, "kill", NULL, &e) == 128 + SIGKILL, "one that is killed by somebody");
+	if (tap_fine(iso_meter_open(&m, &e), &e, "the meter")) {
+		tap_fine(iso_stats(m, &l.ref, &s, &e), &e, "tells usage");
+		tap_ok(s.oom_kills == 2, "and two kills still (%llu)", (unsigned long long)s.oom_kills);
+		iso_meter_close(m);
+	}
+	tap_ok(proc_id_alive(&l.ref.init), "the pot lives");
+	(void)!iso_signal(&l.ref, SIGKILL, NULL);
+	(void)lab_wait(&l);
+	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "its kills can be asked for when it has ended");
+	tap_ok(n == 2, "two, and its own end is none (%llu)", (unsigned long long)n);
+	lab_end(&l);
+	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "and when it was taken down");
+	tap_ok(n == 0, "none (%llu)", (unsigned long long)n);
+	lab_fini(&l);
+
+	lab_init(&l, argv0, "group");
+	lab_command(&l, "wait", NULL);
+	l.spec.limits = &ends;
+	if (tap_fine(lab_start(&l, &e), &e, "a pot that ends when it is short of memory")) {
+		tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "a command in it is short");
+		status = lab_wait(&l);
+		tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "and all of it ends (%d)", status);
+		tap_ok(iso_oom_kills(l.cgroup, &n, &e) == 0 && n == 1, "which is one kill (%llu)",
+		    (unsigned long long)n);
 	}
 	end(&l);
 }
@@ -243,6 +329,7 @@ main(int argc, char **argv)
 	}
 	processes(argv[0]);
 	memory(argv[0]);
+	kills(argv[0]);
 	cpu(argv[0]);
 	return tap_done();
 }

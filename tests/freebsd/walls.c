@@ -3,6 +3,7 @@
  * as the jail has it, seen from inside; devices; a network of its own; limits
  * of processes.
  */
+#include "isolation/freebsd/jail.h"
 #include "lab.h"
 
 #include <sys/param.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysctl.h>
+#include <sys/uio.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <errno.h>
@@ -270,6 +272,145 @@ release(const char *argv0)
 	end(&l);
 }
 
+/* ---- the table of attributes: what the jail has of each value */
+
+/* A parameter of a jail that is a number; -2: the kernel has no such parameter. */
+static int
+param_of(const char *jail, const char *name)
+{
+	int v = 0;
+	struct iovec iov[4] = { { (void *)(uintptr_t) "name", 5 },
+		{ (void *)(uintptr_t)jail, strlen(jail) + 1 }, { (void *)(uintptr_t)name, strlen(name) + 1 },
+		{ &v, sizeof(v) } };
+
+	return jail_get(iov, 4, 0) >= 0 ? v : -2;
+}
+
+static void
+each_attribute(const char *argv0)
+{
+	/* Two rounds: all closed or lowest, then all open or highest. */
+	static const struct {
+		const char *attr, *param, *value[2];
+		int want[2];
+	} rows[] = {
+		{ "enforce_statfs", "enforce_statfs", { "2", "0" }, { 2, 0 } },
+		{ "children", "children.max", { "0", "99" }, { 0, 99 } },
+		{ "securelevel", "securelevel", { "-1", "3" }, { -1, 3 } },
+		{ "mount", "allow.mount", { "NO", "YES" }, { 0, 1 } },
+		{ "nullfs", "allow.mount.nullfs", { "NO", "YES" }, { 0, 1 } },
+		{ "tmpfs", "allow.mount.tmpfs", { "NO", "YES" }, { 0, 1 } },
+		{ "zfs", "allow.mount.zfs", { "NO", "YES" }, { 0, 1 } },
+		{ "raw_sockets", "allow.raw_sockets", { "NO", "YES" }, { 0, 1 } },
+		{ "mlock", "allow.mlock", { "NO", "YES" }, { 0, 1 } },
+		{ "chflags", "allow.chflags", { "NO", "YES" }, { 0, 1 } },
+		{ "socket_af", "allow.socket_af", { "NO", "YES" }, { 0, 1 } },
+		{ "set_hostname", "allow.set_hostname", { "NO", "YES" }, { 0, 1 } },
+		{ "sysvshm", "sysvshm", { "disable", "inherit" }, { JAIL_SYS_DISABLE, JAIL_SYS_INHERIT } },
+		{ "sysvsem", "sysvsem", { "disable", "inherit" }, { JAIL_SYS_DISABLE, JAIL_SYS_INHERIT } },
+		{ "sysvmsg", "sysvmsg", { "disable", "inherit" }, { JAIL_SYS_DISABLE, JAIL_SYS_INHERIT } },
+	};
+	struct err e = ERR_INIT;
+	struct lab l;
+
+	for (int round = 0; round < 2; round++) {
+		begin(&l, argv0, round == 0 ? "closed" : "opened");
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+			lab_attr(&l, rows[i].attr, rows[i].value[round]);
+		if (tap_fine(lab_start(&l, &e), &e, "a pot with every attribute at one end"))
+			for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+				int got = param_of(l.name, rows[i].param);
+
+				if (got == -2)
+					tap_skip("this kernel has no such parameter", "%s", rows[i].param);
+				else
+					tap_ok(got == rows[i].want[round], "%s %s: %s is %d", rows[i].attr,
+					    rows[i].value[round], rows[i].param, got);
+			}
+		end(&l);
+	}
+	/* The values between. */
+	for (int level = 0; level <= 2; level++) {
+		char value[4];
+
+		snprintf(value, sizeof(value), "%d", level);
+		begin(&l, argv0, "between");
+		lab_attr(&l, "securelevel", value);
+		lab_attr(&l, "sysvshm", "new");
+		lab_attr(&l, "enforce_statfs", "1");
+		if (tap_fine(lab_start(&l, &e), &e, "a pot with securelevel %d", level)) {
+			holds(&l, "sysctl", "kern.securelevel", level, "has it inside");
+			tap_ok(param_of(l.name, "sysvshm") == JAIL_SYS_NEW, "shared memory of its own");
+			tap_ok(param_of(l.name, "enforce_statfs") == 1, "enforce_statfs 1");
+		}
+		end(&l);
+	}
+}
+
+/* A ruleset of the administrator's: taken as it is, and there afterwards. */
+static void
+own_ruleset(const char *argv0)
+{
+	char mem[] = "mem", *devices[] = { mem, NULL };
+	struct err e = ERR_INIT;
+	struct lab l;
+
+	tap_fine(ruleset_make(77, devices, &e), &e, "an administrator's ruleset");
+	for (int i = 0; i < 2; i++) {
+		begin(&l, argv0, "ruled");
+		lab_attr(&l, "devfs_ruleset", "77");
+		if (tap_fine(lab_start(&l, &e), &e, "a pot with it")) {
+			holds(&l, "readable", "/dev/mem", 0, "the device that it shows");
+			holds(&l, "readable", "/dev/kmem", 1, "and not another");
+		}
+		end(&l);
+	}
+	tap_fine(ruleset_drop(77, &e), &e, "it is still there for the administrator to remove");
+}
+
+static void
+linux_proc(const char *argv0)
+{
+	struct err e = ERR_INIT;
+	struct lab l;
+	int rc;
+
+	begin(&l, argv0, "linproc");
+	lab_attr(&l, "linprocfs", "YES");
+	rc = lab_start(&l, &e);
+	if (rc < 0)
+		tap_ok(strstr(e.hint, "kldload linprocfs") != NULL, "without linprocfs in the kernel: %s; %s",
+		    e.msg, e.hint);
+	else
+		holds(&l, "readable", "/compat/linux/proc/cpuinfo", 0, "linprocfs is mounted");
+	end(&l);
+}
+
+/* What is no value is named with its range, and nothing is left. */
+static void
+out_of_range(const char *argv0)
+{
+	static const char *const rows[][3] = { { "enforce_statfs", "3", "0 to 2" },
+		{ "children", "1000000", "0 to 999999" }, { "securelevel", "4", "-1 to 3" },
+		{ "devfs_ruleset", "65536", "0 to 65535" }, { "sysvsem", "old", "" },
+		{ "mlock", "maybe", "" } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct err e = ERR_INIT;
+		struct lab l;
+		int rc;
+
+		begin(&l, argv0, "ranges");
+		lab_attr(&l, rows[i][0], rows[i][1]);
+		rc = lab_start(&l, &e);
+		tap_ok(
+		    rc == -E_INVAL && strstr(e.msg, rows[i][0]) != NULL && strstr(e.hint, rows[i][2]) != NULL,
+		    "%s %s is refused (%s; %s)", rows[i][0], rows[i][1], e.msg, e.hint);
+		lab_nothing_left(&l, rows[i][0]);
+		lab_fini(&l);
+	}
+}
+
 /* What the kernel refuses leaves nothing. */
 static void
 refused(const char *argv0)
@@ -300,6 +441,10 @@ main(int argc, char **argv)
 	strict(argv[0]);
 	open_walls(argv[0]);
 	release(argv[0]);
+	each_attribute(argv[0]);
+	own_ruleset(argv[0]);
+	linux_proc(argv[0]);
+	out_of_range(argv[0]);
 	refused(argv[0]);
 	return tap_done();
 }

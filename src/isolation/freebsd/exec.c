@@ -27,13 +27,6 @@
 #include "model/shimproto.h"
 
 #define GROUPS_MAX 1024
-#define FREEZE_ROUNDS 100
-
-static int
-ended(struct err *e)
-{
-	return err_set(e, E_STATE, "the pot has ended");
-}
 
 /* The jail of a pot that runs. */
 static int
@@ -42,22 +35,22 @@ jail_of_ref(const struct iso_ref *ref, struct err *e)
 	const char *name = jail_of(ref->cgroup);
 	int jid = name == NULL ? -E_NOENT : jail_find(name, e);
 
-	return jid == -E_NOENT ? ended(e) : jid;
+	return jid == -E_NOENT ? err_set(e, E_STATE, "the pot has ended") : jid;
+}
+
+/* The name of its jail; "" is none. */
+static const char *
+name_of(const struct iso_ref *ref)
+{
+	const char *name = jail_of(ref->cgroup);
+
+	return name != NULL ? name : "";
 }
 
 int
 iso_root(const struct iso_ref *ref, struct err *e)
 {
-	int jid = jail_of_ref(ref, e), rc, fd;
-	char path[MAXPATHLEN];
-
-	if (jid < 0)
-		return jid;
-	rc = jail_path(jid, path, sizeof(path), e);
-	if (rc < 0)
-		return rc;
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : err_sys(e, "cannot open %s", path);
+	return kern_freebsd.root_open(NULL, name_of(ref), e);
 }
 
 /* ---- exec */
@@ -69,16 +62,6 @@ struct exec {
 	int jid;
 	int report; /* struct shim_failure, and with a terminal its master in a message */
 };
-
-static _Noreturn void
-fail(const struct exec *x, uint32_t step, int sys, const char *what)
-{
-	struct shim_failure f = { .sys = sys, .step = step };
-
-	snprintf(f.what, sizeof(f.what), "%s", what);
-	(void)!write(x->report, &f, sizeof(f));
-	_exit(127);
-}
 
 static bool
 send_fd(int socket, int fd)
@@ -101,30 +84,64 @@ send_fd(int socket, int fd)
 	return sendmsg(socket, &m, MSG_NOSIGNAL) > 0;
 }
 
-/* A terminal that belongs to the jail: its devfs shows it. Becomes 0, 1 and 2. */
-static void
-terminal(const struct exec *x)
+/* ---- in the child: the steps of entry_walk */
+
+static int
+go_untraceable(void *arg)
 {
+	int off = PROC_TRACE_CTL_DISABLE;
+
+	return procctl(P_PID, 0, PROC_TRACE_CTL, &off) == 0 ? 0 : errno;
+}
+
+static int
+go_in(void *arg)
+{
+	const struct exec *x = arg;
+
+	return jail_attach(x->jid) == 0 ? 0 : errno;
+}
+
+/* A terminal that belongs to the jail: its devfs shows it. Becomes 0, 1 and 2. */
+static int
+get_terminal(void *arg)
+{
+	const struct exec *x = arg;
 	struct winsize ws = { .ws_row = x->s->rows, .ws_col = x->s->cols };
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
 	const char *name;
 
 	if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 || (name = ptsname(master)) == NULL ||
 	    (slave = open(name, O_RDWR | O_NOCTTY)) < 0)
-		fail(x, SHIM_STEP_DIRECT, errno, "terminal");
+		return errno;
 	if (x->s->rows != 0 && x->s->cols != 0)
 		(void)ioctl(master, TIOCSWINSZ, &ws);
 	(void)fchown(slave, x->s->user.uid, (gid_t)-1);
 	if (!send_fd(x->report, master))
-		fail(x, SHIM_STEP_DIRECT, errno, "terminal");
+		return errno;
 	(void)ioctl(slave, TIOCSCTTY, 0);
 	for (int i = 0; i < 3; i++)
 		(void)dup2(slave, i);
+	return 0;
+}
+
+static const char *
+workdir(const struct exec *x)
+{
+	return x->s->workdir != NULL ? x->s->workdir : "/";
 }
 
 static int
-identity(const struct iso_user *u)
+go_to_workdir(void *arg)
 {
+	return chdir(workdir(arg)) == 0 ? 0 : errno;
+}
+
+static int
+become_user(void *arg)
+{
+	const struct exec *x = arg;
+	const struct iso_user *u = &x->s->user;
 	gid_t groups[GROUPS_MAX];
 	int n = 0;
 
@@ -137,61 +154,66 @@ identity(const struct iso_user *u)
 	return 0;
 }
 
-static _Noreturn void
-exec_child(struct exec *x)
+static void
+default_signals(void *arg)
 {
-	const char *dir = x->s->workdir != NULL ? x->s->workdir : "/";
-	int off = PROC_TRACE_CTL_DISABLE, cwd, sys, high[3];
 	sigset_t none;
 
-	/* Above all that becomes 0, 1, 2; the rest of the caller's stays outside. */
+	sigemptyset(&none);
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+execute(void *arg)
+{
+	const struct exec *x = arg;
+
+	environ = (char **)(uintptr_t)x->s->envp; /* PATH too is the pot's */
+	execvp(x->s->argv[0], x->s->argv);
+	return errno;
+}
+
+/* Above all that becomes 0, 1, 2; the rest of the caller's stays outside: the kernel lets nobody in with a directory. */
+static void
+place(struct exec *x)
+{
+	int high[3];
+
 	x->report = fcntl(x->report, F_DUPFD_CLOEXEC, 64);
 	for (int i = 0; i < 3; i++)
 		high[i] = x->s->tty ? -1 : fcntl(x->s->fds[i], F_DUPFD_CLOEXEC, 64);
 	for (int i = 0; i < 3 && !x->s->tty; i++)
 		(void)dup2(high[i], i);
-	if (x->report != 3) {
-		(void)dup2(x->report, 3);
-		x->report = 3;
-		(void)fcntl(3, F_SETFD, FD_CLOEXEC);
-	}
+	(void)dup2(x->report, 3);
+	x->report = 3;
+	(void)fcntl(3, F_SETFD, FD_CLOEXEC);
 	closefrom(4);
-	setsid();
-	if (procctl(P_PID, 0, PROC_TRACE_CTL, &off) != 0 || jail_attach(x->jid) != 0)
-		fail(x, SHIM_STEP_JAIL, errno, "");
-	if (x->s->tty)
-		terminal(x);
-	cwd = chdir(dir) == 0 ? 0 : errno;
-	if (cwd != 0 && cwd != EACCES)
-		fail(x, SHIM_STEP_WORKDIR, cwd, dir);
-	if ((sys = identity(&x->s->user)) != 0)
-		fail(x, SHIM_STEP_USER, sys, "");
-	if (cwd != 0 && chdir(dir) != 0)
-		fail(x, SHIM_STEP_WORKDIR, errno, dir);
-	sigemptyset(&none);
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	environ = (char **)(uintptr_t)x->s->envp; /* PATH too is the pot's */
-	execvp(x->s->argv[0], x->s->argv);
-	fail(x, SHIM_STEP_EXEC, errno, x->s->argv[0]);
 }
 
-static int
-exec_failure(const struct shim_failure *f, struct err *e)
+static _Noreturn void
+exec_child(struct exec *x)
 {
-	if (f->step == SHIM_STEP_JAIL)
-		return f->sys == EINVAL ? ended(e) : err_sysno(e, f->sys, "cannot enter the jail");
-	if (f->step == SHIM_STEP_EXEC && (f->sys == ENOENT || f->sys == ENOTDIR))
-		return err_set(e, E_NOCMD, "\"%.200s\": no such file in the pot", f->what);
-	if (f->step == SHIM_STEP_EXEC)
-		return err_set(
-		    e, E_NOEXEC, "\"%.200s\" cannot be executed in the pot: %s", f->what, strerror(f->sys));
-	if (f->step == SHIM_STEP_WORKDIR)
-		return err_sysno(e, f->sys, "cannot change to the directory \"%.200s\" of the pot", f->what);
-	if (f->step == SHIM_STEP_DIRECT)
-		return err_sysno(e, f->sys, "cannot make a terminal in the pot");
-	return err_sysno(e, f->sys, "cannot become the user of the command");
+	const struct entry entry = { .arg = x,
+		.untraceable = go_untraceable,
+		.attach = go_in,
+		.terminal = x->s->tty ? get_terminal : NULL,
+		.change_dir = go_to_workdir,
+		.identity = become_user,
+		.signals = default_signals,
+		.execute = execute };
+	struct shim_failure f = { .sys = 0 };
+
+	place(x);
+	setsid();
+	f.step = entry_walk(&entry, &f.sys);
+	snprintf(f.what, sizeof(f.what), "%s",
+	    f.step == SHIM_STEP_EXEC          ? x->s->argv[0]
+		: f.step == SHIM_STEP_WORKDIR ? workdir(x)
+					      : "");
+	(void)!write(x->report, &f, sizeof(f));
+	_exit(127);
 }
 
 /* One report: 1 and perhaps a descriptor, 0 at the end, when the command was executed. */
@@ -251,7 +273,7 @@ iso_exec(const struct iso_ref *ref, const struct iso_exec_spec *s, pid_t *pid, i
 		(void)!rlimits_give(*pid, s->rlimits, s->nrlimits, NULL);
 	while (rc == 0 && take_report(p[0], &f, &master))
 		if (f.sys != 0)
-			rc = exec_failure(&f, e);
+			rc = entry_failure(&f, e);
 	fd_close(p[0]);
 	if (rc < 0) {
 		if (*pid > 0)
@@ -272,64 +294,19 @@ iso_signal(const struct iso_ref *ref, int sig, struct err *e)
 {
 	int r = proc_id_kill(&ref->init, sig, e);
 
-	return r == -E_NOENT ? ended(e) : r;
+	return r == -E_NOENT ? err_set(e, E_STATE, "the pot has ended") : r;
 }
 
 int
 iso_kill_all(const struct iso_ref *ref, struct err *e)
 {
-	const char *name = jail_of(ref->cgroup);
-	struct plan_record r;
-	int rc;
-
-	if (name == NULL)
-		return 0;
-	/* Only a jail that pot made. */
-	rc = record_read(name, &r, e);
-	return rc == -E_NOENT ? 0 : rc < 0 ? rc : jail_drop(name, e);
-}
-
-/* To all processes of the jail at once, and by none of their ids: those could be others' by now. */
-static int
-signal_inside(void *arg)
-{
-	return kill(-1, *(int *)arg) == 0 || errno == ESRCH ? 0 : errno;
-}
-
-static int
-count_running(void *arg, const struct kinfo_proc *k)
-{
-	if (k->ki_stat != SSTOP && k->ki_stat != SZOMB)
-		++*(unsigned *)arg;
-	return 0;
+	return *name_of(ref) == '\0' ? 0 : verb_kill(&kern_freebsd, name_of(ref), e);
 }
 
 int
 iso_freeze(const struct iso_ref *ref, bool frozen, struct err *e)
 {
-	int jid = jail_of_ref(ref, e), sig = frozen ? SIGSTOP : SIGCONT, sys = 0, rc = 0;
-	unsigned running = 1;
-
-	if (jid < 0)
-		return jid;
-	/* A process that was being made while the others were stopped is there at the second look. */
-	for (int i = 0; i < FREEZE_ROUNDS && running > 0 && rc == 0; i++) {
-		rc = jail_inside(jid, signal_inside, &sig, &sys, e);
-		if (rc == 0 && sys != 0)
-			rc = err_sysno(e, sys, "cannot signal the processes of the pot");
-		running = 0;
-		if (rc == 0 && frozen)
-			rc = procs_each(jid, count_running, &running, e);
-	}
-	/* What it was told while it was paused may have ended it, and us in there with it. */
-	if (!frozen && rc == -E_STATE)
-		return 0;
-	if (rc == 0 && running > 0) {
-		sig = SIGCONT;
-		(void)!jail_inside(jid, signal_inside, &sig, &sys, NULL);
-		return err_set(e, E_TIMEOUT, "the pot makes processes faster than they are stopped");
-	}
-	return rc;
+	return verb_freeze(&kern_freebsd, name_of(ref), frozen, e);
 }
 
 /* ---- mounts */
@@ -337,18 +314,14 @@ iso_freeze(const struct iso_ref *ref, bool frozen, struct err *e)
 int
 iso_mount_into(const struct iso_ref *ref, const struct iso_mount *m, struct err *e)
 {
-	AUTO(fd) int root = iso_root(ref, e);
 	struct mount_wish w;
-	int rc;
+	int rc = mount_wish_get(m->fd, &w, e);
 
-	if (root < 0)
-		return root;
-	rc = mount_wish_get(m->fd, &w, e);
 	if (rc < 0)
 		return rc;
 	w.mount.target = m->target;
 	w.mount.dir = m->dir;
-	rc = mount_make(root, NULL, &w.mount, e);
+	rc = verb_mount_in(&kern_freebsd, name_of(ref), &w.mount, e);
 	fd_close(w.mount.from_fd);
 	return rc;
 }
@@ -356,16 +329,5 @@ iso_mount_into(const struct iso_ref *ref, const struct iso_mount *m, struct err 
 int
 iso_unmount_from(const struct iso_ref *ref, const char *target, struct err *e)
 {
-	AUTO(fd) int root = iso_root(ref, e), on = -1;
-	char path[1024];
-	int rc;
-
-	if (root < 0)
-		return root;
-	on = inroot_open(root, target, O_PATH, 0, e);
-	if (on < 0)
-		return on;
-	rc = fd_path(on, path, sizeof(path), e);
-	fd_close(take_fd(on));
-	return rc < 0 ? rc : mount_drop_one(path, e);
+	return verb_mount_out(&kern_freebsd, name_of(ref), target, e);
 }

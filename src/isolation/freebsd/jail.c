@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/freebsd/jailend.h"
 
 #define ERRMSG_SIZE 256
 #define END_MS 10000
@@ -54,11 +55,15 @@ put(struct iovec *iov, size_t n, const char *name, const void *value, size_t len
 int
 jail_find(const char *name, struct err *e)
 {
-	char errmsg[ERRMSG_SIZE] = "";
+	char errmsg[ERRMSG_SIZE] = "", own[MAXHOSTNAMELEN];
 	struct iovec iov[4];
-	size_t n = put(iov, 0, "name", name, strlen(name) + 1);
+	size_t n;
 	int jid;
 
+	/* The kernel writes the name back. */
+	if ((size_t)snprintf(own, sizeof(own), "%s", name) >= sizeof(own))
+		return err_set(e, E_NOENT, "there is no jail %.64s…", name);
+	n = put(iov, 0, "name", own, strlen(own) + 1);
 	n = put(iov, n, "errmsg", errmsg, sizeof(errmsg));
 	jid = jail_get(iov, (unsigned)n, 0);
 	if (jid >= 0)
@@ -67,11 +72,21 @@ jail_find(const char *name, struct err *e)
 			       : failed("find", name, errmsg, e);
 }
 
+int
+jail_next(int jid, char *name, size_t size)
+{
+	struct iovec iov[4];
+	size_t n = put(iov, 0, "lastjid", &jid, sizeof(jid));
+
+	n = put(iov, n, "name", name, size);
+	return jail_get(iov, (unsigned)n, JAIL_DYING);
+}
+
 bool
-jail_is_dying(const char *name)
+jail_is_dying(int jid)
 {
 	struct iovec iov[2];
-	size_t n = put(iov, 0, "name", name, strlen(name) + 1);
+	size_t n = put(iov, 0, "jid", &jid, sizeof(jid));
 
 	return jail_get(iov, (unsigned)n, 0) < 0 && jail_get(iov, (unsigned)n, JAIL_DYING) >= 0;
 }
@@ -108,14 +123,10 @@ jail_make(const struct params *p, struct err *e)
 	jid = jail_set(iov, (unsigned)n, JAIL_CREATE);
 	if (jid >= 0)
 		return jid;
-	if (errno == EEXIST || jail_is_dying(name)) {
-		bool dying = jail_is_dying(name);
-
+	if (errno == EEXIST) {
+		/* One that is dying does not keep its name. */
 		failed("make", name, errmsg, e);
-		return dying ? err_hint(e,
-				   "a jail of this name is going: something still holds it, as a TCP "
-				   "connection that ends, or POSIX shared memory (posixshmcontrol ls)")
-			     : err_hint(e, "another program made a jail of this name: jls -n -j %s", name);
+		return err_hint(e, "another program made a jail of this name: jls -n -j %s", name);
 	}
 	return failed("make", name, errmsg, e);
 }
@@ -163,7 +174,7 @@ jail_drop(const char *name, struct err *e)
 	if (ids == NULL)
 		return err_nomem(e);
 	rc = procs_each(jid, add_id, ids, e);
-	if (rc == 0 && jail_remove(jid) != 0 && errno != EINVAL && errno != ENOENT)
+	if (rc == 0 && jail_end(jid) != 0 && errno != EINVAL && errno != ENOENT)
 		return err_sys(e, "cannot remove jail %s", name);
 	for (size_t i = 0; i < ids->n && rc == 0; i++)
 		rc = proc_id_wait(&ids->v[i], END_MS, e);

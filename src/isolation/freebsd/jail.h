@@ -24,8 +24,10 @@ int jail_make(const struct params *, struct err *) MUST_CHECK;
 int jail_own(int jid);
 /* Ends all its processes and waits until they are gone. Nothing there is fine. */
 int jail_drop(const char *name, struct err *) MUST_CHECK;
-/* "" or why a name is still taken: what keeps a removed jail from going. */
-bool jail_is_dying(const char *name);
+/* The next one above this jid, also a dying one; negative: there is none. */
+int jail_next(int jid, char *name, size_t size);
+/* Removed, but something still holds it. */
+bool jail_is_dying(int jid);
 
 /*
  * Runs fn in a process of its own inside the jail, which nobody in there can trace: 0 or an errno, and what it says is
@@ -54,6 +56,12 @@ int mount_drop_all(const char *root, bool covered, struct err *) MUST_CHECK;
 /* The one that is on this path of the host. */
 int mount_drop_one(const char *path, struct err *) MUST_CHECK;
 
+/* ---- leftovers.c: POSIX shared memory that was made below this root, which is a jail's */
+int shm_drop(const char *root, struct err *) MUST_CHECK;
+
+/* ---- dataset.c. E_STATE: it is not marked as a jail's. */
+int dataset_give(int jid, const char *dataset, struct err *) MUST_CHECK;
+
 /* ---- devfs.c */
 /* A number that no ruleset has, kept by a file in the directory of records until ruleset_drop. */
 int ruleset_take(unsigned *, struct err *) MUST_CHECK;
@@ -68,7 +76,16 @@ void record_view(const char *jail, char out[static 1024]);
 int record_dir(struct err *) MUST_CHECK;
 int record_write(const struct plan_record *, struct err *) MUST_CHECK;
 int record_read(const char *jail, struct plan_record *, struct err *) MUST_CHECK; /* E_NOENT */
-int record_drop(const char *jail, struct err *) MUST_CHECK;
+int record_drop(const char *jail, struct err *) MUST_CHECK; /* with its count of kills */
+/* The file that kills are counted in. */
+#define RECORD_NAME_MAX (JAIL_NAME_MAX + 8)
+void record_kills(const char *jail, char out[static RECORD_NAME_MAX]);
+
+/* ---- kills.c */
+/* What the kernel tells of rules that are hit, for pot-shim; -1 where it does not. */
+int kills_listen(void);
+/* The count, at 0, to be added to. */
+int kills_open(const char *jail, struct err *) MUST_CHECK;
 
 /* ---- limits.c */
 /* Is resource accounting on? Every limit says so where not. */

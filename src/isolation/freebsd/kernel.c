@@ -4,24 +4,29 @@
  */
 #include "isolation/freebsd/jail.h"
 
-#include <sys/types.h>
+#include <sys/param.h>
 #include <sys/cpuset.h>
 #include <sys/ioctl.h>
+#include <sys/proc.h>
 #include <sys/rctl.h>
 #include <sys/socket.h>
 #include <sys/sockio.h>
+#include <sys/user.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet6/in6_var.h>
 #include <netinet6/nd6.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/inroot.h"
 
 static int
 op_record(void *arg, const struct plan_record *r, struct err *e)
@@ -77,6 +82,110 @@ static int
 op_jail_drop(void *arg, const char *jail, struct err *e)
 {
 	return jail_drop(jail, e);
+}
+
+static int
+op_shm_drop(void *arg, const char *root, struct err *e)
+{
+	return shm_drop(root, e);
+}
+
+/* The jail of a pot that runs. */
+static int
+living(const char *jail, struct err *e)
+{
+	int jid = *jail == '\0' ? -E_NOENT : jail_find(jail, e);
+
+	return jid == -E_NOENT ? err_set(e, E_STATE, "the pot has ended") : jid;
+}
+
+static int
+op_dataset(void *arg, const char *jail, const char *dataset, struct err *e)
+{
+	int jid = living(jail, e);
+
+	return jid < 0 ? jid : dataset_give(jid, dataset, e);
+}
+
+/* ---- with a pot that runs */
+
+static int
+op_known(void *arg, const char *jail, struct err *e)
+{
+	struct plan_record r;
+
+	return record_read(jail, &r, e);
+}
+
+/* To all processes of the jail at once, and by none of their ids: those could be others' by now. */
+static int
+signal_inside(void *arg)
+{
+	return kill(-1, *(int *)arg) == 0 || errno == ESRCH ? 0 : errno;
+}
+
+static int
+op_signal_all(void *arg, const char *jail, int sig, struct err *e)
+{
+	int jid = living(jail, e), sys = 0, rc;
+
+	if (jid < 0)
+		return jid;
+	rc = jail_inside(jid, signal_inside, &sig, &sys, e);
+	return rc == 0 && sys != 0 ? err_sysno(e, sys, "cannot signal the processes of the pot") : rc;
+}
+
+static int
+count_running(void *arg, const struct kinfo_proc *k)
+{
+	if (k->ki_stat != SSTOP && k->ki_stat != SZOMB)
+		++*(unsigned *)arg;
+	return 0;
+}
+
+static int
+op_running(void *arg, const char *jail, unsigned *n, struct err *e)
+{
+	int jid = living(jail, e);
+
+	*n = 0;
+	return jid < 0 ? jid : procs_each(jid, count_running, n, e);
+}
+
+static int
+op_root_open(void *arg, const char *jail, struct err *e)
+{
+	int jid = living(jail, e), rc, fd;
+	char path[MAXPATHLEN];
+
+	if (jid < 0)
+		return jid;
+	rc = jail_path(jid, path, sizeof(path), e);
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(e, "cannot open %s", path);
+}
+
+static void
+op_root_close(void *arg, int root_fd)
+{
+	fd_close(root_fd);
+}
+
+static int
+op_unmount(void *arg, int root_fd, const char *target, struct err *e)
+{
+	AUTO(fd) int on = inroot_open(root_fd, target, O_PATH, 0, e);
+	char path[1024];
+	int rc;
+
+	if (on < 0)
+		return on;
+	rc = fd_path(on, path, sizeof(path), e);
+	/* What is open is busy. */
+	fd_close(take_fd(on));
+	return rc < 0 ? rc : mount_drop_one(path, e);
 }
 
 /* ---- a network of its own begins with lo0: 127.0.0.1/8 and ::1, as rc(8) gives it */
@@ -209,8 +318,16 @@ const struct kern kern_freebsd = {
 	.unmount_all = op_unmount_all,
 	.jail_make = op_jail_make,
 	.jail_drop = op_jail_drop,
+	.shm_drop = op_shm_drop,
+	.dataset = op_dataset,
 	.loopback = op_loopback,
 	.cpus = op_cpus,
 	.rule_add = op_rule_add,
 	.rule_drop = op_rule_drop,
+	.known = op_known,
+	.signal_all = op_signal_all,
+	.running = op_running,
+	.root_open = op_root_open,
+	.root_close = op_root_close,
+	.unmount = op_unmount,
 };

@@ -179,14 +179,6 @@ iso_limits_used(const char *cgroup, uint64_t *memory, uint64_t *pids, struct err
 	return 0;
 }
 
-/* rctl counts no actions; devd(8) is told of each. */
-int
-iso_oom_kills(const char *cgroup, uint64_t *kills, struct err *e)
-{
-	*kills = 0;
-	return 0;
-}
-
 /* ---- the host */
 
 static uint64_t
@@ -363,7 +355,7 @@ iso_stats(struct iso_meter *m, const struct iso_ref *ref, struct iso_stats *s, s
 		return jid;
 	memset(s, 0xff, sizeof(*s)); /* ISO_UNKNOWN */
 	s->cpu_ns = s->memory = s->pids = 0;
-	s->oom_kills = 0;
+	(void)!iso_oom_kills(ref->cgroup, &s->oom_kills, NULL);
 	s->memory_limit = m->memory;
 	snprintf(filter, sizeof(filter), "jail:%s", jail);
 	if (!m->racct || rctl_get_racct(filter, strlen(filter) + 1, usage, sizeof(usage)) != 0)

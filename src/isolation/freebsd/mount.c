@@ -338,10 +338,11 @@ run_job(const struct job *j, struct err *e)
 		return 0;
 	err_sysno(e, a.sys, "cannot mount %s on %s of the pot",
 	    j->m->from != NULL ? j->m->from : j->m->fstype, *j->m->target != '\0' ? j->m->target : "/");
-	if (a.errmsg[0] != '\0')
+	/* It means: I have no such file system, and no module of that name. */
+	if (strcmp(a.errmsg, "Invalid fstype") == 0)
+		err_hint(e, "the kernel has no %s: kldload %s", j->m->fstype, j->m->fstype);
+	else if (a.errmsg[0] != '\0')
 		err_hint(e, "the kernel says: %s", a.errmsg);
-	else if (a.sys == ENODEV)
-		err_hint(e, "kldload %s", j->m->fstype);
 	return err_wrap(e, "mount");
 }
 

@@ -43,18 +43,28 @@ static const struct row {
 	{ "sysvmsg", "sysvmsg", NULL, ROW_SYS, 0, 0 },
 	{ "fdescfs", NULL, NULL, ROW_MOUNT, 0, 0 },
 	{ "procfs", NULL, NULL, ROW_MOUNT, 0, 0 },
+	{ "zfs_dataset", NULL, NULL, ROW_MOUNT, 0, 0 }, /* params_datasets */
 	{ "devfs_ruleset", NULL, NULL, ROW_MOUNT, 0, 65535 },
 };
 
 #define DEVFS_RULESET_USUAL 4 /* devfsrules_jail: pot's own has the same devices */
 
-const struct param *
-params_find(const struct params *p, const char *name)
+#define DATASETS_MAX 16
+#define DATASET_LEN 255
+
+static struct param *
+find(struct params *p, const char *name)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->v[i].name, name) == 0)
 			return &p->v[i];
 	return NULL;
+}
+
+const struct param *
+params_find(const struct params *p, const char *name)
+{
+	return find((struct params *)(uintptr_t)p, name);
 }
 
 static void
@@ -145,6 +155,49 @@ add_row(struct params *p, const struct row *r, const struct iso_attr *a, struct 
 	return 0;
 }
 
+/* ---- datasets of its own */
+
+static bool
+is_dataset(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-");
+
+	return name[n] == '\0' && n > 0 && n <= DATASET_LEN && name[0] != '/' && name[0] != '-' &&
+	    name[n - 1] != '/' && strstr(name, "//") == NULL;
+}
+
+int
+params_datasets(const struct iso_spec *s, struct strv *out, struct err *e)
+{
+	const struct iso_attr *a = attr_of(s, "zfs_dataset");
+	int rc = a == NULL ? 0 : text_split(a->value, out, e);
+
+	if (rc == 0)
+		rc = strv_check(out, "datasets", e);
+	if (rc == 0 && out->n > DATASETS_MAX)
+		rc = err_set(e, E_LIMIT, "more than %d datasets", DATASETS_MAX);
+	for (size_t i = 0; i < out->n && rc == 0; i++)
+		if (!is_dataset(out->v[i]))
+			rc = err_set(e, E_INVAL, "\"%.64s\" is not the name of a dataset", out->v[i]);
+	return rc < 0 ? err_wrap(e, "attribute zfs_dataset") : 0;
+}
+
+/* What the kernel asks of a jail that mounts datasets. */
+static void
+add_dataset_rights(struct params *p)
+{
+	struct param *statfs = find(p, "enforce_statfs");
+
+	if (find(p, "allow.mount") == NULL)
+		add(p, "allow.mount", PARAM_FLAG, 0, NULL);
+	if (find(p, "allow.mount.zfs") == NULL)
+		add(p, "allow.mount.zfs", PARAM_FLAG, 0, NULL);
+	if (statfs == NULL)
+		add(p, "enforce_statfs", PARAM_INT, 1, NULL);
+	else if (statfs->number > 1)
+		statfs->number = 1;
+}
+
 /* The network is made by network/; here is only whose it is. */
 static void
 add_network(struct params *p, const struct iso_spec *s)
@@ -161,6 +214,7 @@ int
 params_make(const struct iso_spec *s, const char *name, const char *path, const char *osrelease,
     struct params *p, struct err *e)
 {
+	const struct iso_attr *datasets = attr_of(s, "zfs_dataset");
 	int rc = 0;
 
 	p->n = 0;
@@ -178,6 +232,8 @@ params_make(const struct iso_spec *s, const char *name, const char *path, const 
 		if (a != NULL)
 			rc = add_row(p, &rows[i], a, e);
 	}
+	if (datasets != NULL && datasets->value[strspn(datasets->value, " \t")] != '\0')
+		add_dataset_rights(p);
 	return rc;
 }
 

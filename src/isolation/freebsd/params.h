@@ -45,6 +45,9 @@ int params_make(const struct iso_spec *, const char *name, const char *path, con
     struct params *, struct err *) MUST_CHECK;
 int params_mounts(const struct iso_spec *, struct param_mounts *, struct err *) MUST_CHECK;
 
+/* Appends the names of the datasets that the pot is given. With one, params_make lets it mount them. */
+int params_datasets(const struct iso_spec *, struct strv *, struct err *) MUST_CHECK;
+
 /* "14.3-RELEASE-p2" out of the text of a root's /bin/freebsd-version; false when it is not told. */
 #define PARAM_OSRELEASE_MAX 32
 bool params_osrelease(const char *script, char out[static PARAM_OSRELEASE_MAX]);

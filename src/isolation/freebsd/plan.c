@@ -1,8 +1,8 @@
 /*
  * The order of things on FreeBSD: record, devfs rules, mounts, jail, its
- * loopback and CPUs on the way up; on the way down the jail with its
- * processes, its limits, its mounts, rules and the record, by what the record
- * says and by nothing else. Pure.
+ * datasets, loopback and CPUs on the way up; on the way down the jail with its
+ * processes and datasets, its limits, shared memory, mounts, rules and the
+ * record, by what the record says and by nothing else. Pure.
  */
 #include "isolation/freebsd/plan.h"
 
@@ -52,8 +52,7 @@ system_mounts(struct plan *p, const struct param_mounts *m, struct err *e)
 }
 
 int
-plan_start(struct plan *p, const struct iso_spec *s, const struct plan_record *record, const char *osrelease,
-    const struct plan_mount *mounts, size_t nmounts, char *const *devices, struct err *e)
+plan_start(struct plan *p, const struct iso_spec *s, const struct plan_input *in, struct err *e)
 {
 	struct param_mounts own;
 	int rc = params_mounts(s, &own, e);
@@ -61,13 +60,13 @@ plan_start(struct plan *p, const struct iso_spec *s, const struct plan_record *r
 	if (rc < 0)
 		return rc;
 	memset(p, 0, sizeof(*p));
-	p->record = *record;
+	p->record = *in->record;
 	if (own.ruleset != 0)
 		p->record.ruleset = 0;
 	p->root_fd = s->root_fd;
-	p->devices = devices;
+	p->devices = in->devices;
 	p->cpus = s->limits != NULL ? s->limits->cpus : NULL;
-	rc = params_make(s, p->record.jail, p->record.root, osrelease, &p->params, e);
+	rc = params_make(s, p->record.jail, p->record.root, in->osrelease, &p->params, e);
 	if (rc == 0)
 		rc = op(p, PLAN_RECORD, NULL, e);
 	if (rc == 0 && p->record.ruleset != 0)
@@ -76,10 +75,15 @@ plan_start(struct plan *p, const struct iso_spec *s, const struct plan_record *r
 		rc = op(p, PLAN_COVER, NULL, e);
 	if (rc == 0)
 		rc = system_mounts(p, &own, e);
-	for (size_t i = 0; i < nmounts && rc == 0; i++)
-		rc = op(p, PLAN_MOUNT, &mounts[i], e);
+	for (size_t i = 0; i < in->nmounts && rc == 0; i++)
+		rc = op(p, PLAN_MOUNT, &in->mounts[i], e);
 	if (rc == 0)
 		rc = op(p, PLAN_JAIL, NULL, e);
+	for (char *const *d = in->datasets; *d != NULL && rc == 0; d++) {
+		rc = op(p, PLAN_DATASET, NULL, e);
+		if (rc == 0)
+			p->ops[p->nops - 1].dataset = *d;
+	}
 	if (rc == 0 && s->own_net)
 		rc = op(p, PLAN_LOOPBACK, NULL, e);
 	if (rc == 0 && p->cpus != NULL)
@@ -101,6 +105,8 @@ up_one(const struct plan *p, const struct plan_op *o, const struct kern *k, stru
 		return k->mount(k->arg, p->root_fd, p->record.covered ? p->record.root : NULL, &o->mount, e);
 	case PLAN_JAIL:
 		return k->jail_make(k->arg, &p->params, e);
+	case PLAN_DATASET:
+		return k->dataset(k->arg, p->record.jail, o->dataset, e);
 	case PLAN_LOOPBACK:
 		return k->loopback(k->arg, p->record.jail, e);
 	case PLAN_CPUS:
@@ -152,6 +158,7 @@ plan_down(const struct plan_record *r, const struct kern *k, struct err *e)
 	note(&rc, k->jail_drop(k->arg, r->jail, &own), e, &own);
 	fault_point("jail.dropped");
 	note(&rc, k->rule_drop(k->arg, rules, &own), e, &own);
+	note(&rc, k->shm_drop(k->arg, r->root, &own), e, &own);
 	/* A root that is still used keeps its record: the next one who cleans up must find it. */
 	if (rc == 0)
 		note(&rc, k->unmount_all(k->arg, r->root, r->covered, &own), e, &own);

@@ -46,16 +46,37 @@ struct kern {
 	/* What is mounted below root, the last first; covered: also the view that root is. */
 	int (*unmount_all)(void *arg, const char *root, bool covered, struct err *);
 	int (*jail_make)(void *arg, const struct params *, struct err *);
-	/* Ends its processes and waits for them. */
+	/* Ends its processes and waits for them; what it was given goes back. */
 	int (*jail_drop)(void *arg, const char *jail, struct err *);
+	/* Shared memory that its processes left; root: the jail's. */
+	int (*shm_drop)(void *arg, const char *root, struct err *);
+	int (*dataset)(void *arg, const char *jail, const char *dataset, struct err *);
 	int (*loopback)(void *arg, const char *jail, struct err *);
 	int (*cpus)(void *arg, const char *jail, const char *list, struct err *);
 	int (*rule_add)(void *arg, const char *rule, struct err *);
 	/* Every rule that begins so: "jail:web:" is all of a pot's. */
 	int (*rule_drop)(void *arg, const char *filter, struct err *);
+	/* Of a pot that runs (verbs.c). known: E_NOENT, pot made no jail of this name. */
+	int (*known)(void *arg, const char *jail, struct err *);
+	/* SIGSTOP and the like to all in the jail at once. E_STATE: it has ended. */
+	int (*signal_all)(void *arg, const char *jail, int sig, struct err *);
+	/* How many of its processes are not stopped. */
+	int (*running)(void *arg, const char *jail, unsigned *n, struct err *);
+	int (*root_open)(void *arg, const char *jail, struct err *); /* an fd */
+	void (*root_close)(void *arg, int root_fd);
+	int (*unmount)(void *arg, int root_fd, const char *target, struct err *);
 };
 
-enum plan_kind { PLAN_RECORD, PLAN_RULESET, PLAN_COVER, PLAN_MOUNT, PLAN_JAIL, PLAN_LOOPBACK, PLAN_CPUS };
+enum plan_kind {
+	PLAN_RECORD,
+	PLAN_RULESET,
+	PLAN_COVER,
+	PLAN_MOUNT,
+	PLAN_JAIL,
+	PLAN_DATASET,
+	PLAN_LOOPBACK,
+	PLAN_CPUS
+};
 
 #define PLAN_OPS_MAX 288
 struct plan {
@@ -67,17 +88,49 @@ struct plan {
 	struct plan_op {
 		enum plan_kind kind;
 		struct plan_mount mount;
+		const char *dataset; /* borrowed */
 	} ops[PLAN_OPS_MAX];
 	size_t nops;
 };
 
-/* All that stands before the first process of a pot; mounts: the spec's, as descriptions. */
-int plan_start(struct plan *, const struct iso_spec *, const struct plan_record *, const char *osrelease,
-    const struct plan_mount *mounts, size_t nmounts, char *const *devices, struct err *) MUST_CHECK;
+/* What the caller has found out for a start; the names must outlive the plan. */
+struct plan_input {
+	const struct plan_record *record;
+	const char *osrelease;           /* of the root, "" none */
+	const struct plan_mount *mounts; /* the spec's, as descriptions */
+	size_t nmounts;
+	char *const *devices, *const *datasets; /* NULL-terminated */
+};
+/* All that stands before the first process of a pot. */
+int plan_start(struct plan *, const struct iso_spec *, const struct plan_input *, struct err *) MUST_CHECK;
 /* In order; on failure what was done is undone, the last first, and the first failure is told. */
 int plan_up(const struct plan *, const struct kern *, struct err *) MUST_CHECK;
 /* All of it back, by the record alone, from any process. Goes on after a failure and tells the first. */
 int plan_down(const struct plan_record *, const struct kern *, struct err *) MUST_CHECK;
+
+/* ---- verbs.c: with a pot that runs */
+
+int verb_freeze(const struct kern *, const char *jail, bool frozen, struct err *) MUST_CHECK;
+int verb_kill(const struct kern *, const char *jail, struct err *) MUST_CHECK;
+int verb_mount_in(const struct kern *, const char *jail, const struct plan_mount *, struct err *) MUST_CHECK;
+int verb_mount_out(const struct kern *, const char *jail, const char *target, struct err *) MUST_CHECK;
+
+/* How a process becomes a command of the pot: each 0 or an errno. */
+struct entry {
+	void *arg;
+	int (*untraceable)(void *arg); /* before it is where others could look at it */
+	int (*attach)(void *arg);
+	int (*terminal)(void *arg); /* NULL: it has been given its fds */
+	int (*change_dir)(void *arg);
+	int (*identity)(void *arg);
+	void (*signals)(void *arg);
+	int (*execute)(void *arg); /* returns only when it failed */
+};
+/* Walks it; returns when something failed: what, as a SHIM_STEP_… of model/shimproto.h, and its errno. */
+uint32_t entry_walk(const struct entry *, int *sys);
+/* What a failed set-up or exec means. */
+struct shim_failure;
+int entry_failure(const struct shim_failure *, struct err *);
 
 /* ---- limits: rules of rctl(8) */
 

@@ -36,10 +36,16 @@ record_file(unsigned number, char out[static ISO_FILE_NAME])
 	snprintf(out, ISO_FILE_NAME, RECORDS "/file.%08x", number);
 }
 
-static void
-file_of(const char *jail, char out[static JAIL_NAME_MAX + 8])
+void
+record_kills(const char *jail, char out[static RECORD_NAME_MAX])
 {
-	snprintf(out, JAIL_NAME_MAX + 8, "%s.jail", jail);
+	snprintf(out, RECORD_NAME_MAX, "%s.kills", jail);
+}
+
+static void
+file_of(const char *jail, char out[static RECORD_NAME_MAX])
+{
+	snprintf(out, RECORD_NAME_MAX, "%s.jail", jail);
 }
 
 int
@@ -47,7 +53,7 @@ record_write(const struct plan_record *r, struct err *e)
 {
 	AUTO(fd) int dir = record_dir(e);
 	AUTO_FINI(buf) struct buf b = BUF_INIT(RECORD_MAX);
-	char file[JAIL_NAME_MAX + 8];
+	char file[RECORD_NAME_MAX];
 	int rc;
 
 	if (dir < 0)
@@ -63,7 +69,7 @@ record_read(const char *jail, struct plan_record *r, struct err *e)
 {
 	AUTO(fd) int dir = record_dir(e);
 	AUTO_FINI(buf) struct buf b = BUF_INIT(RECORD_MAX);
-	char file[JAIL_NAME_MAX + 8];
+	char file[RECORD_NAME_MAX];
 	int rc;
 
 	if (dir < 0)
@@ -77,10 +83,12 @@ int
 record_drop(const char *jail, struct err *e)
 {
 	AUTO(fd) int dir = record_dir(e);
-	char file[JAIL_NAME_MAX + 8];
+	char file[RECORD_NAME_MAX];
 
 	if (dir < 0)
 		return dir;
+	record_kills(jail, file);
+	(void)unlinkat(dir, file, 0);
 	file_of(jail, file);
 	return unlinkat(dir, file, 0) == 0 || errno == ENOENT ? 0 : err_sys(e, "cannot remove %s", file);
 }

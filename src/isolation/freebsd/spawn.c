@@ -24,7 +24,7 @@
 #define END_MS 10000
 #define ARGS_MAX (1u << 20)
 #define MOUNTS_MAX 256
-#define DEVICES_MAX 256
+#define NAMES_MAX 288
 #define VERSION_FILE "/bin/freebsd-version"
 #define VERSION_MAX 16384
 
@@ -80,11 +80,38 @@ osrelease_get(int root_fd, char out[static PARAM_OSRELEASE_MAX])
 	return 0;
 }
 
+/* Names that a plan borrows. */
+struct lists {
+	struct strv devices, datasets;
+};
+
+static void
+lists_fini(struct lists *l)
+{
+	strv_fini(&l->devices);
+	strv_fini(&l->datasets);
+}
+DEFINE_AUTO_FINI(lists, struct lists)
+
 static int
-plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct strv *devices, struct err *e)
+lists_get(struct lists *l, const struct iso_spec *s, struct err *e)
+{
+	int rc = params_datasets(s, &l->datasets, e);
+
+	for (size_t i = 0; i < s->walls.ndevices; i++)
+		strv_add(&l->devices, s->walls.devices[i].path);
+	/* zfs(8) inside asks it. */
+	if (l->datasets.n > 0)
+		strv_add(&l->devices, "zfs");
+	return rc < 0 ? rc : strv_check(&l->devices, "devices", e);
+}
+
+static int
+plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct lists *l, struct err *e)
 {
 	struct plan_record r = { .ruleset = 0 };
 	char osrelease[PARAM_OSRELEASE_MAX];
+	struct plan_input in = { .record = &r, .osrelease = osrelease, .mounts = w->mounts, .nmounts = w->n };
 	const char *jail = jail_of(s->cgroup);
 	int rc = 0;
 
@@ -101,16 +128,16 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 		record_view(jail, r.root);
 	else
 		rc = fd_path(s->root_fd, r.root, sizeof(r.root), e);
-	for (size_t i = 0; i < s->walls.ndevices; i++)
-		strv_add(devices, s->walls.devices[i].path);
 	if (rc == 0)
-		rc = strv_check(devices, "devices", e);
+		rc = lists_get(l, s, e);
 	if (rc == 0)
 		rc = ruleset_take(&r.ruleset, e);
 	if (rc < 0)
 		return rc;
 	osrelease_get(s->root_fd, osrelease);
-	rc = plan_start(p, s, &r, osrelease, w->mounts, w->n, strv_argv(devices), e);
+	in.devices = strv_argv(&l->devices);
+	in.datasets = strv_argv(&l->datasets);
+	rc = plan_start(p, s, &in, e);
 	/* Not made after all: the administrator's own is used, or it failed. */
 	if (rc < 0 || p->record.ruleset == 0)
 		(void)!ruleset_drop(r.ruleset, NULL);
@@ -124,7 +151,8 @@ enum { GATE, STATUS, OUT, ERR, CLIENT, SYNC, NPIPES };
 struct spawn {
 	const struct iso_spec *spec;
 	int p[NPIPES][2];
-	int jid, own, null, shim;
+	const char *jail;
+	int jid, own, null, shim, events, kills;
 	struct strv args;
 };
 
@@ -138,6 +166,8 @@ spawn_fini(struct spawn *s)
 	fd_close(s->own);
 	fd_close(s->null);
 	fd_close(s->shim);
+	fd_close(s->events);
+	fd_close(s->kills);
 	strv_fini(&s->args);
 }
 DEFINE_AUTO_FINI(spawn, struct spawn)
@@ -176,7 +206,9 @@ args_make(struct spawn *s, struct err *e)
 	strv_fmt(&s->args, "pot-shim %s", p->name);
 	strv_add(&s->args, "run");
 	strv_fmt(&s->args, "%d", s->jid);
-	strv_fmt(&s->args, "-%s", p->persistent ? "p" : "");
+	strv_add(&s->args, s->jail);
+	strv_fmt(&s->args, "-%s%s", p->persistent ? "p" : "",
+	    p->limits != NULL && p->limits->oom_group ? "o" : "");
 	strv_fmt(&s->args, "%llu", (unsigned long long)p->run_id);
 	strv_fmt(&s->args, "%llu", (unsigned long long)(p->log_max < 16384 ? 16384 : p->log_max));
 	strv_fmt(&s->args, "%u", p->log_files);
@@ -204,8 +236,8 @@ place(const struct spawn *s)
 		[SHIM_FD_LOGDIR] = fds ? -1 : p->log_dirfd, [SHIM_FD_OUT] = s->p[OUT][0],
 		[SHIM_FD_ERR] = s->p[ERR][0], [SHIM_FD_CLIENT] = s->p[CLIENT][1], [FREEBSD_FD_JAIL] = s->own,
 		[FREEBSD_FD_GATE] = s->p[GATE][0], [FREEBSD_FD_STATUS] = s->p[STATUS][1],
-		[FREEBSD_FD_STDIN] = fds ? p->fds[0] : s->null,
-		[FREEBSD_FD_STDIN + 1] = fds ? p->fds[1] : s->p[OUT][1],
+		[FREEBSD_FD_STDIN] = fds ? p->fds[0] : s->null, [FREEBSD_FD_EVENTS] = s->events,
+		[FREEBSD_FD_KILLS] = s->kills, [FREEBSD_FD_STDIN + 1] = fds ? p->fds[1] : s->p[OUT][1],
 		[FREEBSD_FD_STDIN + 2] = fds ? p->fds[2]
 		    : p->io == ISO_IO_LOG    ? s->p[OUT][1]
 					     : s->p[ERR][1] };
@@ -263,26 +295,6 @@ status_read(int fd, struct shim_failure *f)
 	return n == (ssize_t)sizeof(*f);
 }
 
-static int
-failure(const struct shim_failure *f, struct err *e)
-{
-	switch (f->step) {
-	case SHIM_STEP_EXEC:
-		if (f->sys == ENOENT || f->sys == ENOTDIR)
-			return err_set(e, E_NOCMD, "\"%.200s\": no such file in the pot", f->what);
-		return err_set(
-		    e, E_NOEXEC, "\"%.200s\" cannot be executed in the pot: %s", f->what, strerror(f->sys));
-	case SHIM_STEP_WORKDIR:
-		return err_sysno(e, f->sys, "cannot change to the directory \"%.200s\" of the pot", f->what);
-	case SHIM_STEP_USER:
-		return err_sysno(e, f->sys, "cannot become the user of the command");
-	case SHIM_STEP_JAIL:
-		return err_sysno(e, f->sys, "cannot enter the jail");
-	default:
-		return err_sysno(e, f->sys, "cannot set up the pot");
-	}
-}
-
 /* Until the first process stands at the gate. */
 static int
 wait_ready(struct spawn *s, struct iso_child *out, struct err *e)
@@ -297,7 +309,7 @@ wait_ready(struct spawn *s, struct iso_child *out, struct err *e)
 	if (!status_read(s->p[STATUS][0], &f))
 		return err_set(e, E_STATE, "the pot \"%s\" was killed during its start", s->spec->name);
 	if (f.sys != 0)
-		return failure(&f, e);
+		return entry_failure(&f, e);
 	if (f.step != SHIM_STEP_READY || sscanf(f.what, "%d %d", &shim, &init) != 2)
 		return err_set(e, E_STATE, "pot-shim says what is not understood; is it of this version?");
 	if (proc_id_get(shim, &out->shim, NULL) < 0 || proc_id_get(init, &out->init, NULL) < 0)
@@ -319,6 +331,10 @@ processes_make(struct spawn *s, struct iso_child *out, struct err *e)
 	s->shim = open(s->spec->shim_path, O_RDONLY | O_CLOEXEC);
 	if (s->null < 0 || s->shim < 0)
 		return err_sys(e, "cannot open %s", s->null < 0 ? "/dev/null" : s->spec->shim_path);
+	s->events = kills_listen();
+	s->kills = kills_open(s->jail, e);
+	if (s->kills < 0)
+		return s->kills;
 	pid = fork();
 	if (pid == 0)
 		go_between(s);
@@ -336,10 +352,16 @@ int
 iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 {
 	AUTO_FINI(wishes) struct wishes wishes = { NULL, NULL, 0 };
-	AUTO_FINI(strv) struct strv devices = STRV_INIT(DEVICES_MAX);
+	AUTO_FINI(lists) struct lists lists = { STRV_INIT(NAMES_MAX), STRV_INIT(NAMES_MAX) };
 	AUTO_FREE struct plan *plan = calloc(1, sizeof(*plan));
 	AUTO_FINI(spawn)
-	struct spawn s = { .spec = spec, .own = -1, .null = -1, .shim = -1, .args = STRV_INIT(ARGS_MAX) };
+	struct spawn s = { .spec = spec,
+		.own = -1,
+		.null = -1,
+		.shim = -1,
+		.events = -1,
+		.kills = -1,
+		.args = STRV_INIT(ARGS_MAX) };
 	int rc;
 
 	*out = (struct iso_child)ISO_CHILD_INIT;
@@ -353,13 +375,14 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 	if (rc == 0)
 		rc = wishes_get(&wishes, spec, e);
 	if (rc == 0)
-		rc = plan_of(plan, spec, &wishes, &devices, e);
+		rc = plan_of(plan, spec, &wishes, &lists, e);
 	if (rc == 0)
 		rc = plan_up(plan, &kern_freebsd, e);
 	if (rc < 0)
 		return rc;
 	rc = s.jid = jail_find(plan->record.jail, e);
 	if (rc >= 0) {
+		s.jail = plan->record.jail;
 		s.own = jail_own(s.jid);
 		rc = processes_make(&s, out, e);
 	}
@@ -409,7 +432,7 @@ iso_release(struct iso_child *c, struct err *e)
 		return 0;
 	(void)!proc_id_wait(&c->init, END_MS, NULL);
 	(void)!proc_id_wait(&c->shim, END_MS, NULL);
-	return failed ? failure(&f, e)
+	return failed ? entry_failure(&f, e)
 		      : err_set(e, E_STATE, "the pot was killed before its command was executed");
 }
 

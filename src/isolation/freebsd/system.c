@@ -6,6 +6,8 @@
 #include "isolation/freebsd/jail.h"
 
 #include <sys/param.h>
+#include <sys/linker.h>
+#include <sys/mount.h>
 #include <sys/sysctl.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -121,6 +123,59 @@ probe_devfs(struct buf *why)
 	return 0;
 }
 
+/* Nothing that is not loaded is counted as missing when the kernel can load it. */
+static int
+probe_module(const char *name, struct buf *why)
+{
+	struct xvfsconf vfc;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/boot/kernel/%s.ko", name);
+	if (getvfsbyname(name, &vfc) == 0 || kldfind(name) >= 0 || access(path, F_OK) == 0)
+		return 1;
+	buf_fmt(why, "neither loaded nor at %s", path);
+	return 0;
+}
+
+#define PROBE_MODULE(name)                       \
+	static int probe_##name(struct buf *why) \
+	{                                        \
+		return probe_module(#name, why); \
+	}
+PROBE_MODULE(nullfs)
+PROBE_MODULE(tmpfs)
+PROBE_MODULE(fdescfs)
+PROBE_MODULE(procfs)
+PROBE_MODULE(linprocfs)
+PROBE_MODULE(nlsysevent)
+
+static int
+probe_securelevel(struct buf *why)
+{
+	int level = -1;
+	size_t n = sizeof(level);
+
+	if (sysctlbyname("kern.securelevel", &level, &n, NULL, 0) != 0 || level < 3)
+		return 1;
+	buf_fmt(why, "kern.securelevel is %d: the kernel takes no rules of pf any more", level);
+	return 0;
+}
+
+/* Those of anybody: which of them were pots' is not known any more. */
+static int
+probe_dying(struct buf *why)
+{
+	char name[JAIL_NAME_MAX];
+	size_t found = 0;
+
+	for (int jid = 0; (jid = jail_next(jid, name, sizeof(name))) > 0;)
+		if (jail_is_dying(jid) && ++found <= 8)
+			buf_fmt(why, "%s%s (%d)", found > 1 ? ", " : "", name, jid);
+	if (found > 8)
+		buf_fmt(why, " and %zu more", found - 8);
+	return found == 0;
+}
+
 const struct iso_feature iso_features[] = {
 	{ "root", "everything but looking", "run pot as root", true, probe_root },
 	{ "release", "files mounted over files", "FreeBSD 14 or later", true, probe_release },
@@ -128,8 +183,23 @@ const struct iso_feature iso_features[] = {
 	{ "devfs", "devices in pots", "mount -t devfs devfs /dev", true, probe_devfs },
 	{ "vimage", "networks of their own: bridges and none", "a kernel with options VIMAGE, as GENERIC",
 	    false, probe_vimage },
+	{ "securelevel", "published ports, and networks behind the host's address",
+	    "kern_securelevel in rc.conf; it is lowered only by a restart", false, probe_securelevel },
+	{ "nullfs", "mounts into pots, and read-only roots", "a kernel with nullfs.ko", true, probe_nullfs },
+	{ "tmpfs", "file systems in memory", "a kernel with tmpfs.ko", false, probe_tmpfs },
+	{ "fdescfs", "the attribute fdescfs", "a kernel with fdescfs.ko", false, probe_fdescfs },
+	{ "procfs", "the attribute procfs", "a kernel with procfs.ko", false, probe_procfs },
+	{ "linprocfs", "the attribute linprocfs", "a kernel with linprocfs.ko", false, probe_linprocfs },
 	{ "resource accounting", "limits of memory, processes, CPU time and I/O, and exact usage",
 	    "put kern.racct.enable=1 into /boot/loader.conf and restart the machine", false, probe_racct },
+	{ "nlsysevent", "counting kills for want of memory",
+	    "FreeBSD 15 or later with nlsysevent.ko; without it they are not counted", false,
+	    probe_nlsysevent },
+	{ "dying jails", "nothing, but they keep memory of the kernel",
+	    "something still holds them: a connection that ends, a file that was passed on (fstat), shared "
+	    "memory "
+	    "(posixshmcontrol ls, ipcs); jls -d lists them",
+	    false, probe_dying },
 	{ "jail descriptors", "pots that end with their shim, however that dies",
 	    "FreeBSD 15 or later; before, the next command on the pot ends it", false, probe_descriptors },
 };

@@ -12,10 +12,14 @@
 #include <sys/jail.h>
 #include <sys/procctl.h>
 #include <sys/procdesc.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netlink/netlink.h>
+#include <netlink/netlink_generic.h>
+#include <netlink/netlink_sysevent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,12 +27,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/freebsd/jailend.h"
 #include "shim/freebsd/freebsd.h"
 
 #define HAND_OVER_MS 200
 
 struct run {
-	int pid, desc, kq, jid, result;
+	int pid, desc, kq, jid, result, events;
+	const char *jail;
+	bool oom_ends;
 	uint64_t run_id;
 	struct log log;
 	struct stream out, err;
@@ -67,18 +74,67 @@ run_event(struct run *r, int *status)
 	return false;
 }
 
+/* ---- kills for want of memory */
+
+/* The text of an event: "rule=jail:web:memoryuse:devctl=… pid=…"; NULL: it is none of this message. */
+static const char *
+event_text(const char *msg, size_t n)
+{
+	size_t at = NLMSG_HDRLEN + sizeof(struct genlmsghdr);
+
+	while (at + sizeof(struct nlattr) <= n) {
+		struct nlattr a;
+
+		memcpy(&a, msg + at, sizeof(a));
+		if (a.nla_len < sizeof(a) || a.nla_len > n - at)
+			return NULL;
+		if (a.nla_type == NLSE_ATTR_DATA && a.nla_len > sizeof(a) && msg[at + a.nla_len - 1] == '\0')
+			return msg + at + sizeof(a);
+		at += NLMSG_ALIGN((size_t)a.nla_len);
+	}
+	return NULL;
+}
+
+static void
+run_killed(struct run *r)
+{
+	(void)!write(FREEBSD_FD_KILLS, "", 1);
+	if (r->oom_ends)
+		(void)jail_end(r->jid);
+}
+
+/* All that the kernel has told so far: of a process that has ended, it has told why before. */
+static void
+run_kills(struct run *r)
+{
+	char key[256], msg[2048];
+	ssize_t n;
+
+	if (r->events < 0)
+		return;
+	snprintf(key, sizeof(key), "rule=jail:%s:memoryuse:devctl=", r->jail);
+	/* ENOBUFS: more was told than anybody could read; there is more behind it. */
+	while ((n = recv(r->events, msg, sizeof(msg), MSG_DONTWAIT)) > 0 || (n < 0 && errno == ENOBUFS)) {
+		const char *text = n > 0 ? event_text(msg, (size_t)n) : NULL;
+
+		if (text != NULL && strncmp(text, key, strlen(key)) == 0)
+			run_killed(r);
+	}
+}
+
 /* One wait and what it brought. */
 static bool
 run_once(struct run *r, int *status)
 {
 	bool blocked = r->client.pendlen > 0, partial = r->out.len > 0 || r->err.len > 0;
-	struct pollfd p[4] = {
+	struct pollfd p[5] = {
 		{ r->kq, POLLIN, 0 },
 		{ blocked ? -1 : r->out.fd, POLLIN, 0 },
 		{ blocked ? -1 : r->err.fd, POLLIN, 0 },
 		{ r->client.fd, blocked ? POLLOUT : 0, 0 },
+		{ r->events, POLLIN, 0 },
 	};
-	int n = poll(p, 4, partial ? SHIM_LOG_IDLE_MS : -1);
+	int n = poll(p, 5, partial ? SHIM_LOG_IDLE_MS : -1);
 
 	if (n == 0) {
 		stream_partial(&r->out, &r->log);
@@ -94,6 +150,8 @@ run_once(struct run *r, int *status)
 		stream_read(&r->out, &r->log, &r->client);
 	if (p[2].revents != 0 && r->client.pendlen == 0)
 		stream_read(&r->err, &r->log, &r->client);
+	if (p[4].revents != 0)
+		run_kills(r);
 	return p[0].revents != 0 && run_event(r, status);
 }
 
@@ -121,7 +179,7 @@ run_end_jail(struct run *r)
 {
 	int status;
 
-	(void)jail_remove(r->jid);
+	(void)jail_end(r->jid);
 	/* Those that became ours; what others put there (exec) are theirs to wait for. */
 	while (waitpid(-1, &status, WNOHANG) > 0)
 		;
@@ -253,7 +311,7 @@ start(struct run *r, struct command *c)
 	if (r->pid == 0)
 		first_run(c);
 	close(p[1]);
-	for (int fd = FREEBSD_FD_GATE; fd < FREEBSD_FD_COUNT; fd++)
+	for (int fd = FREEBSD_FD_GATE; fd < FREEBSD_FD_EVENTS; fd++)
 		close(fd);
 	(void)fcntl(r->result, F_SETFL, O_NONBLOCK);
 	if (r->pid < 0)
@@ -265,15 +323,15 @@ start(struct run *r, struct command *c)
 static int
 find_cleanup(int argc, char **argv, struct run *r, struct command *c)
 {
-	uint64_t n = number(argv[11]);
+	uint64_t n = number(argv[12]);
 
-	if (n < 1 || n >= (uint64_t)argc - 12)
+	if (n < 1 || n >= (uint64_t)argc - 13)
 		_exit(2);
-	c->argv = argv + 12 + n;
+	c->argv = argv + 13 + n;
 	r->cleanup = calloc((size_t)n + 1, sizeof(*r->cleanup));
 	if (r->cleanup == NULL)
 		_exit(2);
-	memcpy((void *)(uintptr_t)r->cleanup, argv + 12, (size_t)n * sizeof(*r->cleanup));
+	memcpy((void *)(uintptr_t)r->cleanup, argv + 13, (size_t)n * sizeof(*r->cleanup));
 	return 0;
 }
 
@@ -290,20 +348,23 @@ shim_run(int argc, char **argv)
 		    .tag = 'e',
 		    .frame = SHIM_FRAME_ERR,
 		    .buf = buffers.err },
+		.events = is_open(FREEBSD_FD_EVENTS) ? FREEBSD_FD_EVENTS : -1,
 		.client = { .fd = is_open(SHIM_FD_CLIENT) ? SHIM_FD_CLIENT : -1, .pend = buffers.pend },
 	};
-	struct command c = { .groups = argv[9], .workdir = argv[10] };
+	struct command c = { .groups = argv[10], .workdir = argv[11] };
 	struct shim_exit x;
 	int status = 0;
 	int64_t when;
 
 	c.jid = r.jid = (int)number(argv[2]);
-	c.persistent = strchr(argv[3], INIT_FLAG_PERSISTENT) != NULL;
-	r.run_id = number(argv[4]);
-	r.log.max = number(argv[5]);
-	r.log.files = number(argv[6]) < 1 ? 1 : (unsigned)number(argv[6]);
-	c.uid = (uid_t)number(argv[7]);
-	c.gid = (gid_t)number(argv[8]);
+	c.persistent = strchr(argv[4], INIT_FLAG_PERSISTENT) != NULL;
+	r.jail = argv[3];
+	r.oom_ends = strchr(argv[4], SHIM_FLAG_OOM_ENDS) != NULL;
+	r.run_id = number(argv[5]);
+	r.log.max = number(argv[6]);
+	r.log.files = number(argv[7]) < 1 ? 1 : (unsigned)number(argv[7]);
+	c.uid = (uid_t)number(argv[8]);
+	c.gid = (gid_t)number(argv[9]);
 	find_cleanup(argc, argv, &r, &c);
 	/* EBUSY: a reaper already, as init is. */
 	(void)procctl(P_PID, 0, PROC_REAP_ACQUIRE, NULL);
@@ -314,6 +375,7 @@ shim_run(int argc, char **argv)
 	while (!run_once(&r, &status))
 		;
 	when = now_ns();
+	run_kills(&r);
 	run_end_jail(&r);
 	run_drain(&r);
 	if (!run_result(&r, &status))

@@ -4,7 +4,9 @@
  * must be as if it had never begun. What the kernel itself makes of these
  * operations is tests/freebsd's.
  */
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,7 @@
 #include <cmocka.h>
 
 #include "isolation/freebsd/plan.h"
+#include "model/shimproto.h"
 
 /* ---- a kernel that writes down what it is asked for, and fails at the nth */
 
@@ -22,8 +25,9 @@ struct fake {
 	int fail_at; /* 0: never */
 	int n;
 	/* What exists. */
-	bool record, ruleset, jail, view;
-	int mounts, rules;
+	bool record, ruleset, jail, view, shm;
+	int mounts, rules, datasets, roots;
+	unsigned running; /* how often somebody still runs when it is looked */
 };
 
 PRINTF(3, 4) static int step(struct fake *f, struct err *e, const char *fmt, ...)
@@ -134,8 +138,31 @@ f_jail_drop(void *arg, const char *jail, struct err *e)
 	struct fake *f = arg;
 	int rc = step(f, e, "no jail %s", jail);
 
-	if (rc == 0)
+	if (rc == 0) {
 		f->jail = false;
+		f->datasets = 0;
+	}
+	return rc;
+}
+
+static int
+f_shm_drop(void *arg, const char *root, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "no shared memory of %s", root);
+
+	if (rc == 0)
+		f->shm = false;
+	return rc;
+}
+
+static int
+f_dataset(void *arg, const char *jail, const char *dataset, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "dataset %s", dataset);
+
+	f->datasets += rc == 0;
 	return rc;
 }
 
@@ -172,8 +199,83 @@ f_rule_drop(void *arg, const char *filter, struct err *e)
 	return rc;
 }
 
-static const struct kern fake_kern = { NULL, f_record, f_forget, f_ruleset_make, f_ruleset_drop, f_mount,
-	f_cover, f_unmount_all, f_jail_make, f_jail_drop, f_loopback, f_cpus, f_rule_add, f_rule_drop };
+static int
+f_known(void *arg, const char *jail, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "known %s", jail);
+
+	return rc < 0 ? rc : f->record ? 0 : -E_NOENT;
+}
+
+static int
+f_signal_all(void *arg, const char *jail, int sig, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "%s %s", sig == SIGSTOP ? "stop" : "continue", jail);
+
+	return rc < 0 ? rc : f->jail ? 0 : err_set(e, E_STATE, "the pot has ended");
+}
+
+static int
+f_running(void *arg, const char *jail, unsigned *n, struct err *e)
+{
+	struct fake *f = arg;
+
+	*n = f->running > 0 ? f->running-- : 0;
+	return step(f, e, "%u run", *n);
+}
+
+static int
+f_root_open(void *arg, const char *jail, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "root of %s", jail);
+
+	f->roots += rc == 0;
+	return rc < 0 ? rc : 42;
+}
+
+static void
+f_root_close(void *arg, int root_fd)
+{
+	struct fake *f = arg;
+
+	assert_int_equal(root_fd, 42);
+	f->roots--;
+}
+
+static int
+f_unmount(void *arg, int root_fd, const char *target, struct err *e)
+{
+	struct fake *f = arg;
+	int rc = step(f, e, "unmount %s", target);
+
+	f->mounts -= rc == 0;
+	return rc;
+}
+
+static const struct kern fake_kern = { .record = f_record,
+	.forget = f_forget,
+	.ruleset_make = f_ruleset_make,
+	.ruleset_drop = f_ruleset_drop,
+	.mount = f_mount,
+	.cover = f_cover,
+	.unmount_all = f_unmount_all,
+	.jail_make = f_jail_make,
+	.jail_drop = f_jail_drop,
+	.shm_drop = f_shm_drop,
+	.dataset = f_dataset,
+	.loopback = f_loopback,
+	.cpus = f_cpus,
+	.rule_add = f_rule_add,
+	.rule_drop = f_rule_drop,
+	.known = f_known,
+	.signal_all = f_signal_all,
+	.running = f_running,
+	.root_open = f_root_open,
+	.root_close = f_root_close,
+	.unmount = f_unmount };
 
 static struct kern
 kern_of(struct fake *f)
@@ -188,8 +290,10 @@ kern_of(struct fake *f)
 
 static const struct iso_attr usual[] = { { "enforce_statfs", "2" }, { "children", "0" },
 	{ "raw_sockets", "NO" }, { "fdescfs", "YES" }, { "procfs", "YES" }, { "sysvshm", "new" },
-	{ "devfs_ruleset", "4" }, { "securelevel", "-1" } };
+	{ "devfs_ruleset", "4" }, { "securelevel", "-1" }, { "zfs_dataset", "tank/web tank/db" } };
 static char *const no_devices[] = { NULL };
+static char web_set[] = "tank/web", db_set[] = "tank/db";
+static char *const datasets[] = { web_set, db_set, NULL };
 static const struct iso_limits one_cpu = { .cpus = "0-1" };
 static const struct plan_mount two[] = {
 	{ .fstype = "nullfs", .target = "/etc/hosts", .from_fd = -1, .from = "/r/hosts", .ro = true },
@@ -213,8 +317,15 @@ plan(struct plan *p, const struct iso_spec *s, const char *root, bool covered)
 	struct plan_record r = { .jail = "web", .ruleset = 30000, .covered = covered };
 	struct err e = ERR_INIT;
 
+	const struct plan_input in = { .record = &r,
+		.osrelease = "14.3-RELEASE",
+		.mounts = two,
+		.nmounts = ARRAY_LEN(two),
+		.devices = no_devices,
+		.datasets = datasets };
+
 	snprintf(r.root, sizeof(r.root), "%s", root);
-	if (plan_start(p, s, &r, "14.3-RELEASE", two, ARRAY_LEN(two), no_devices, &e) < 0)
+	if (plan_start(p, s, &in, &e) < 0)
 		fail_msg("%s", e.msg);
 }
 
@@ -225,6 +336,8 @@ expect_nothing(const struct fake *f)
 	assert_false(f->ruleset);
 	assert_false(f->jail);
 	assert_false(f->view);
+	assert_false(f->shm);
+	assert_int_equal(f->datasets, 0);
 	assert_int_equal(f->mounts, 0);
 	assert_int_equal(f->rules, 0);
 }
@@ -249,12 +362,16 @@ start_in_order(void **state)
 	    "mount nullfs /etc/hosts ro\n"
 	    "mount tmpfs /tmp\n"
 	    "jail web\n"
+	    "dataset tank/web\n"
+	    "dataset tank/db\n"
 	    "loopback web\n"
 	    "cpus 0-1\n");
 	buf_reset(&f.did);
+	f.shm = true; /* a process of it left some */
 	assert_int_equal(plan_down(&p.record, &k, &e), 0);
 	assert_string_equal(buf_cstr(&f.did),
-	    "no jail web\nno limit jail:web:\nunmount /pots/web/m\nno ruleset 30000\nforget web\n");
+	    "no jail web\nno limit jail:web:\nno shared memory of /pots/web/m\nunmount /pots/web/m\nno "
+	    "ruleset 30000\nforget web\n");
 	expect_nothing(&f);
 	buf_fini(&f.did);
 }
@@ -293,7 +410,7 @@ start_fails_anywhere(void **state)
 
 		plan(&p, &s, "/pots/web/m", covered == 1);
 		steps = p.nops;
-		assert_int_equal(steps, covered ? 11 : 10);
+		assert_int_equal(steps, covered ? 13 : 12);
 		for (size_t i = 1; i <= steps; i++) {
 			struct fake f = { .did = BUF_INIT(65536), .fail_at = (int)i };
 			struct kern k = kern_of(&f);
@@ -315,7 +432,7 @@ stop_fails_anywhere(void **state)
 	static struct plan p;
 
 	plan(&p, &s, "/pots/web/m", false);
-	for (int i = 1; i <= 5; i++) {
+	for (int i = 1; i <= 6; i++) {
 		struct fake f = { .did = BUF_INIT(65536) };
 		struct kern k = kern_of(&f);
 		struct err e = ERR_INIT;
@@ -323,6 +440,7 @@ stop_fails_anywhere(void **state)
 		assert_int_equal(plan_up(&p, &k, &e), 0);
 		f.n = 0;
 		f.fail_at = i;
+		f.shm = true;
 		assert_int_equal(plan_down(&p.record, &k, &e), -E_SYS);
 		assert_true(f.record);
 		f.fail_at = 0;
@@ -332,6 +450,187 @@ stop_fails_anywhere(void **state)
 		assert_int_equal(plan_down(&p.record, &k, &e), 0);
 		buf_fini(&f.did);
 	}
+}
+
+/* ---- a pot that runs */
+
+static void
+killing(void **state)
+{
+	for (int i = 0; i <= 2; i++) {
+		struct fake f = { .did = BUF_INIT(4096), .fail_at = i, .record = true, .jail = true };
+		struct kern k = kern_of(&f);
+
+		assert_int_equal(verb_kill(&k, "web", NULL), i == 0 ? 0 : -E_SYS);
+		if (i == 0)
+			assert_string_equal(buf_cstr(&f.did), "known web\nno jail web\n");
+		assert_int_equal(f.jail, i != 0);
+		buf_fini(&f.did);
+	}
+	/* One that pot did not make is left alone. */
+	struct fake f = { .did = BUF_INIT(4096), .jail = true };
+	struct kern k = kern_of(&f);
+
+	assert_int_equal(verb_kill(&k, "web", NULL), 0);
+	assert_string_equal(buf_cstr(&f.did), "known web\n");
+	buf_fini(&f.did);
+}
+
+static void
+pausing(void **state)
+{
+	/* One process is being made while the others are stopped: a second round. */
+	for (int i = 0; i <= 4; i++) {
+		struct fake f = { .did = BUF_INIT(4096), .fail_at = i, .jail = true, .running = 1 };
+		struct kern k = kern_of(&f);
+
+		assert_int_equal(verb_freeze(&k, "web", true, NULL), i == 0 ? 0 : -E_SYS);
+		if (i == 0)
+			assert_string_equal(buf_cstr(&f.did), "stop web\n1 run\nstop web\n0 run\n");
+		else /* what was stopped goes on */
+			assert_non_null(strstr(buf_cstr(&f.did), "FAILS\ncontinue web\n"));
+		buf_fini(&f.did);
+	}
+	/* It makes them faster than they are stopped. */
+	struct fake f = { .did = BUF_INIT(65536), .jail = true, .running = 1000 };
+	struct kern k = kern_of(&f);
+	size_t len;
+
+	assert_int_equal(verb_freeze(&k, "web", true, NULL), -E_TIMEOUT);
+	len = strlen("continue web\n");
+	assert_true(f.did.len > len);
+	assert_string_equal(buf_cstr(&f.did) + f.did.len - len, "continue web\n");
+	buf_reset(&f.did);
+	/* On again; and a pot that ended in the moment in which it goes on is no failure. */
+	assert_int_equal(verb_freeze(&k, "web", false, NULL), 0);
+	assert_string_equal(buf_cstr(&f.did), "continue web\n");
+	f.jail = false;
+	assert_int_equal(verb_freeze(&k, "web", false, NULL), 0);
+	assert_int_equal(verb_freeze(&k, "web", true, NULL), -E_STATE);
+	f.jail = true;
+	f.fail_at = f.n + 1;
+	assert_int_equal(verb_freeze(&k, "web", false, NULL), -E_SYS);
+	buf_fini(&f.did);
+}
+
+static void
+mounting(void **state)
+{
+	for (int i = 0; i <= 2; i++) {
+		struct fake f = { .did = BUF_INIT(4096), .fail_at = i, .jail = true };
+		struct kern k = kern_of(&f);
+
+		assert_int_equal(verb_mount_in(&k, "web", &two[0], NULL), i == 0 ? 0 : -E_SYS);
+		if (i == 0)
+			assert_string_equal(buf_cstr(&f.did), "root of web\nmount nullfs /etc/hosts ro\n");
+		assert_int_equal(f.mounts, i == 0);
+		assert_int_equal(f.roots, 0);
+		buf_fini(&f.did);
+	}
+	for (int i = 0; i <= 2; i++) {
+		struct fake f = { .did = BUF_INIT(4096), .fail_at = i, .jail = true, .mounts = 1 };
+		struct kern k = kern_of(&f);
+
+		assert_int_equal(verb_mount_out(&k, "web", "/mnt", NULL), i == 0 ? 0 : -E_SYS);
+		if (i == 0)
+			assert_string_equal(buf_cstr(&f.did), "root of web\nunmount /mnt\n");
+		assert_int_equal(f.mounts, i != 0);
+		assert_int_equal(f.roots, 0);
+		buf_fini(&f.did);
+	}
+}
+
+/* ---- a command in it */
+
+struct way {
+	struct buf did;
+	int n, fail_at, sys;
+};
+
+static int
+way_step(struct way *w, const char *what)
+{
+	buf_fmt(&w->did, "%s\n", what);
+	return ++w->n == w->fail_at ? w->sys : 0;
+}
+
+#define WAY(name, text)                     \
+	static int name(void *arg)          \
+	{                                   \
+		return way_step(arg, text); \
+	}
+WAY(w_untraceable, "untraceable")
+WAY(w_attach, "attach")
+WAY(w_terminal, "terminal")
+WAY(w_dir, "dir")
+WAY(w_identity, "identity")
+WAY(w_execute, "execute")
+
+static void
+w_signals(void *arg)
+{
+	struct way *w = arg;
+
+	buf_str(&w->did, "signals\n");
+}
+
+static const struct entry entries = { NULL, w_untraceable, w_attach, w_terminal, w_dir, w_identity, w_signals,
+	w_execute };
+
+static void
+entering(void **state)
+{
+	/* What fails, as which step, and what the user is told. */
+	static const struct {
+		int at, sys;
+		uint32_t step;
+		int code;
+	} rows[] = {
+		{ 1, EPERM, SHIM_STEP_JAIL, E_PERM },
+		{ 2, EINVAL, SHIM_STEP_JAIL, E_STATE }, /* no jail of that number any more */
+		{ 3, EMFILE, SHIM_STEP_DIRECT, 0 },
+		{ 4, ENOENT, SHIM_STEP_WORKDIR, E_NOENT },
+		{ 5, EPERM, SHIM_STEP_USER, E_PERM },
+		{ 6, ENOENT, SHIM_STEP_EXEC, E_NOCMD },
+		{ 6, ENOTDIR, SHIM_STEP_EXEC, E_NOCMD },
+		{ 6, EACCES, SHIM_STEP_EXEC, E_NOEXEC },
+		{ 6, ENOEXEC, SHIM_STEP_EXEC, E_NOEXEC },
+	};
+	static const char all[] = "untraceable\nattach\nterminal\ndir\nidentity\nsignals\nexecute\n";
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct way w = { .did = BUF_INIT(4096), .fail_at = rows[i].at, .sys = rows[i].sys };
+		struct entry n = entries;
+		struct shim_failure f = { .what = "/x" };
+		struct err e = ERR_INIT;
+
+		n.arg = &w;
+		f.step = entry_walk(&n, &f.sys);
+		assert_int_equal(f.step, rows[i].step);
+		assert_int_equal(f.sys, rows[i].sys);
+		/* In this order, and nothing behind what failed. */
+		assert_int_equal(strncmp(all, buf_cstr(&w.did), w.did.len), 0);
+		assert_int_equal(w.n, rows[i].at);
+		assert_true(entry_failure(&f, &e) < 0);
+		if (rows[i].code != 0)
+			assert_int_equal(e.code, rows[i].code);
+		buf_fini(&w.did);
+	}
+}
+
+/* A directory that only the user may enter is entered as the user; without a terminal none is made. */
+static void
+entering_as_user(void **state)
+{
+	struct way w = { .did = BUF_INIT(4096), .fail_at = 3, .sys = EACCES };
+	struct entry n = entries;
+	int sys;
+
+	n.arg = &w;
+	n.terminal = NULL;
+	assert_int_equal(entry_walk(&n, &sys), SHIM_STEP_EXEC);
+	assert_string_equal(buf_cstr(&w.did), "untraceable\nattach\ndir\nidentity\ndir\nsignals\nexecute\n");
+	buf_fini(&w.did);
 }
 
 static void
@@ -455,6 +754,54 @@ attributes(void **state)
 	}
 }
 
+static void
+own_datasets(void **state)
+{
+	static const char *const bad[] = { "/tank", "tank/", "tank//x", "tank@snap", "-r", "tank/x;y",
+		"'open" };
+	struct iso_attr a[] = { { "enforce_statfs", "2" }, { "mount", "NO" }, { "zfs", "NO" },
+		{ "zfs_dataset", "" } };
+	struct iso_spec s = { .hostname = "h", .walls = { .attrs = a, .nattrs = ARRAY_LEN(a) } };
+	static struct params p;
+
+	/* None: nothing is opened. */
+	for (int i = 0; i < 2; i++) {
+		struct strv v = STRV_INIT(64);
+
+		a[3].value = i == 0 ? "" : "  ";
+		assert_int_equal(params_make(&s, "n", "/p", "", &p, NULL), 0);
+		assert_null(params_find(&p, "allow.mount"));
+		assert_null(params_find(&p, "allow.mount.zfs"));
+		assert_int_equal(params_find(&p, "enforce_statfs")->number, 2);
+		assert_int_equal(params_datasets(&s, &v, NULL), 0);
+		assert_int_equal(v.n, 0);
+		strv_fini(&v);
+	}
+	/* The kernel mounts none inside without these. */
+	struct strv v = STRV_INIT(64);
+
+	a[3].value = "tank/web:1 tank/a-b_c.d";
+	assert_int_equal(params_make(&s, "n", "/p", "", &p, NULL), 0);
+	assert_non_null(params_find(&p, "allow.mount"));
+	assert_non_null(params_find(&p, "allow.mount.zfs"));
+	assert_int_equal(params_find(&p, "enforce_statfs")->number, 1);
+	assert_int_equal(params_datasets(&s, &v, NULL), 0);
+	assert_int_equal(v.n, 2);
+	assert_string_equal(v.v[1], "tank/a-b_c.d");
+	strv_fini(&v);
+	a[0].value = "0"; /* more open than needed stays so */
+	assert_int_equal(params_make(&s, "n", "/p", "", &p, NULL), 0);
+	assert_int_equal(params_find(&p, "enforce_statfs")->number, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err e = ERR_INIT;
+
+		a[3].value = bad[i];
+		assert_int_equal(params_datasets(&s, &v, &e), -E_INVAL);
+		assert_non_null(strstr(e.msg, "zfs_dataset"));
+		strv_fini(&v);
+	}
+}
+
 /* A ruleset of the administrator's is used as it is, and neither made nor removed. */
 static void
 rulesets(void **state)
@@ -543,7 +890,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(start_in_order),
 		cmocka_unit_test(start_with_a_view), cmocka_unit_test(start_fails_anywhere),
-		cmocka_unit_test(stop_fails_anywhere), cmocka_unit_test(limits_as_rules),
+		cmocka_unit_test(stop_fails_anywhere), cmocka_unit_test(killing), cmocka_unit_test(pausing),
+		cmocka_unit_test(mounting), cmocka_unit_test(entering), cmocka_unit_test(entering_as_user),
+		cmocka_unit_test(own_datasets), cmocka_unit_test(limits_as_rules),
 		cmocka_unit_test(limits_change), cmocka_unit_test(attributes), cmocka_unit_test(rulesets),
 		cmocka_unit_test(names), cmocka_unit_test(releases), cmocka_unit_test(records) };
 

@@ -46,7 +46,7 @@ rows(void **state)
 		{ "mount", "NO", false, false }, { "fdescfs", "NO", false, false },
 		{ "linprocfs", "NO", false, false }, { "nullfs", "NO", false, false },
 		{ "procfs", "NO", false, false }, { "tmpfs", "NO", false, false },
-		{ "zfs", "NO", false, false }, { "raw_sockets", "NO", false, false },
+		{ "zfs", "NO", false, false }, { "zfs_dataset", "", false, false }, { "raw_sockets", "NO", false, false },
 		{ "sysvshm", "new", false, false }, { "sysvsem", "new", false, false },
 		{ "sysvmsg", "new", false, false }, { "children", "0", false, false },
 		{ "mlock", "NO", false, false }, { "chflags", "YES", false, false },
