@@ -1,10 +1,10 @@
-/* Challenges, tokens and base64: text in, values out; nothing is asked or kept here. */
+/* Challenges and tokens: text in, values out; nothing is asked or kept here. */
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "image/auth.h"
 #include "image/manifest.h"
 
@@ -214,63 +214,7 @@ auth_parse_token(const char *text, size_t len, struct buf *token, int64_t *lasts
 	return buf_check(token, "token", e);
 }
 
-/* ---- base64 ---------------------------------------------------------------- */
-
-void
-base64_encode(const void *data, size_t n, struct buf *out)
-{
-	const unsigned char *p = data;
-	unsigned char text[64];
-
-	while (n > 0) {
-		size_t part = n > 45 ? 45 : n;
-		int len = EVP_EncodeBlock(text, p, (int)part);
-
-		buf_add(out, text, (size_t)len);
-		p += part;
-		n -= part;
-	}
-	explicit_bzero(text, sizeof(text));
-}
-
-static int
-digit_of(char c)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *p = c != '\0' ? strchr(digits, c) : NULL;
-
-	return p != NULL ? (int)(p - digits) : -1;
-}
-
-/* Not EVP_DecodeBlock: it takes blanks and does not tell the padding. */
-ssize_t
-base64_decode(const char *s, size_t n, void *out, size_t size)
-{
-	unsigned char *p = out;
-	size_t len = 0, pad = 0;
-
-	if (n % 4 != 0)
-		return -1;
-	if (n > 0 && s[n - 1] == '=')
-		pad = s[n - 2] == '=' ? 2 : 1;
-	for (size_t i = 0; i < n; i += 4) {
-		size_t bytes = i + 4 == n ? 3 - pad : 3;
-		uint32_t word = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int d = k > bytes ? 0 : digit_of(s[i + k]);
-
-			if (d < 0)
-				return -1;
-			word = word << 6 | (uint32_t)d;
-		}
-		if (len + bytes > size || (bytes < 3 && (word & ((1u << (24 - 8 * bytes)) - 1)) != 0))
-			return -1;
-		for (size_t k = 0; k < bytes; k++)
-			p[len++] = (unsigned char)(word >> (16 - 8 * k));
-	}
-	return (ssize_t)len;
-}
+/* ---- basic ----------------------------------------------------------------- */
 
 void
 auth_basic(const char *user, const char *password, struct buf *out)

@@ -45,9 +45,5 @@ int auth_parse_token(
 
 /* "Basic …" of user and password. */
 void auth_basic(const char *user, const char *password, struct buf *out);
-/* Base64, as RFC 4648 section 4 has it. */
-void base64_encode(const void *, size_t, struct buf *out);
-/* How many bytes, or -1 for anything else than whole, padded base64 that fits into size. */
-ssize_t base64_decode(const char *, size_t, void *out, size_t size);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image/auth.h"
+#include "base/base64.h"
 #include "image/bcrypt_pbkdf.h"
 #include "image/signify.h"
 

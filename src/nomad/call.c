@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "nomad/call.h"
 
@@ -117,22 +118,6 @@ percent_encode(const char *text, struct buf *b)
 	}
 }
 
-void
-call_base64(const uint8_t *p, size_t n, struct buf *b)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < n; i += 3) {
-		size_t have = n - i < 3 ? n - i : 3;
-		uint32_t bits = 0;
-
-		for (size_t k = 0; k < 3; k++)
-			bits = bits << 8 | (k < have ? p[i + k] : 0);
-		for (size_t k = 0; k <= have; k++)
-			buf_add(b, &digits[bits >> (18 - 6 * k) & 63], 1);
-	}
-}
-
 /* grpc-status-details-bin: the one thing that tells the agent to try again. */
 static void
 add_details(int status, const char *message, struct buf *b)
@@ -154,7 +139,10 @@ add_details(int status, const char *message, struct buf *b)
 	s.details = details;
 	s.n_details = 1;
 	if (pb__status__get_packed_size(&s) <= sizeof(packed))
-		call_base64(packed, pb__status__pack(&s, packed), b);
+		base64_encode(packed, pb__status__pack(&s, packed), b);
+	/* gRPC would have it without the padding. */
+	while (b->len > 0 && b->data[b->len - 1] == '=')
+		b->data[--b->len] = '\0';
 }
 
 static void

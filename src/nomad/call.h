@@ -131,7 +131,4 @@ void call_give_up(struct call *);
 /* The same, and the agent is told why. */
 void call_abort(struct call *, int status, const char *message);
 
-/* As RFC 4648 has it, without padding. */
-void call_base64(const uint8_t *, size_t, struct buf *);
-
 #endif

@@ -182,6 +182,13 @@ struct image_want {
 typedef void image_fn(void *arg, int rc, const char *imported, const struct err *);
 int image_pull(struct drv *, const struct image_want *, image_fn *, void *arg, struct puller **,
     struct err *) MUST_CHECK;
+/* image_command.c: the program that does it, what it is told, and its standard input. */
+struct image_command {
+	struct strv argv, env;
+	int in;
+};
+int image_command(
+    struct drv *, const struct image_want *, bool classic, struct image_command *, struct err *) MUST_CHECK;
 /* Can this node's storage take classic files? The pot that they become, "" when that is too long a name. */
 bool image_takes_classic(struct pot_ctx *);
 void image_classic_pot(const struct task_conf *, char out[static POT_NAME_LEN]);

@@ -1,6 +1,6 @@
 /*
- * Getting images, by pot-image as a child process, so that what speaks with
- * registries is not in the driver. Each image is fetched once however many
+ * Getting images, by pot-image as a child process (image_command.c), so that
+ * what speaks with registries is not in the driver. Each image is fetched once however many
  * tasks want it; the fetching ends when the last of them gives up. A classic
  * image (URL, pot and tag) becomes a pot where the node's storage can take it
  * and the server has it, else the OCI image of that name is pulled.
@@ -8,17 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "base/host.h"
 #include "base/text.h"
-#include "model/reference.h"
 #include "nomad/driver_impl.h"
-#include "nomad/call.h"
 
 #define LAYERS_MAX 256
 #define WORDS_MAX (64u * 1024)
@@ -314,103 +310,6 @@ on_ended(void *arg, int status)
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
-/* Docker's form, for the program's standard input. */
-static int
-auth_fd(const struct puller *w, struct err *e)
-{
-	AUTO_FINI(buf) struct buf plain = BUF_INIT(8192), encoded = BUF_INIT(16384), text = BUF_INIT(32768);
-	struct reference ref;
-	int fds[2], rc = ref_parse(w->want.ref, &ref, e);
-
-	if (rc < 0)
-		return rc;
-	buf_fmt(&plain, "%s:%s", w->want.conf->auth_user, w->want.conf->auth_password);
-	call_base64((const uint8_t *)buf_cstr(&plain), plain.len, &encoded);
-	while (encoded.len % 4 != 0)
-		buf_str(&encoded, "=");
-	buf_fmt(&text, "{\"auths\":{\"%s\":{\"auth\":\"%s\"}}}", ref.host, buf_cstr(&encoded));
-	if ((rc = buf_check(&text, "auth", e)) < 0 || plain.failed || encoded.failed)
-		return rc < 0 ? rc : err_set(e, E_LIMIT, "auth: too long");
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return err_sys(e, "cannot make a pipe");
-	/* An empty pipe takes this much at once. */
-	rc = fd_write_all(fds[1], buf_cstr(&text), text.len, "the credentials", e);
-	fd_close(fds[1]);
-	if (rc < 0)
-		fd_close(fds[0]);
-	return rc < 0 ? rc : fds[0];
-}
-
-static void
-add_environment(const struct puller *w, struct strv *env)
-{
-	static const char *const kept[] = { "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ",
-		"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" };
-
-	strv_add(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	strv_add(env, "LANG=C.UTF-8");
-	strv_add(env, "HOME=/root");
-	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-		if (getenv(kept[i]) != NULL)
-			strv_fmt(env, "%s=%s", kept[i], getenv(kept[i]));
-	if (w->want.conf->auth_user != NULL)
-		strv_add(env, "REGISTRY_AUTH_FILE=/dev/stdin");
-	else if (w->pull->d->conf.auth_file != NULL)
-		strv_fmt(env, "REGISTRY_AUTH_FILE=%s", w->pull->d->conf.auth_file);
-}
-
-static void
-add_option(struct strv *argv, const char *option, const char *value)
-{
-	if (value != NULL) {
-		strv_add(argv, option);
-		strv_add(argv, value);
-	}
-}
-
-static int
-add_arguments(const struct puller *w, bool classic, struct strv *argv, struct err *e)
-{
-	const struct agent_conf *a = &w->pull->d->conf;
-	const struct task_conf *c = w->want.conf;
-	char program[PATH_MAX];
-	struct reference ref;
-	struct pot_ctx *ctx;
-	int rc = drv_ctx(w->pull->d, &ctx, e);
-
-	if (rc == 0)
-		rc = host_find_program("pot-image", host_libexec(), program, sizeof(program), e);
-	if (rc < 0)
-		return rc;
-	strv_add(argv, program);
-	add_option(argv, "--root", pot_root(ctx));
-	add_option(argv, "--config", a->config_file);
-	add_option(argv, "--format", "json");
-	if (classic) {
-		strv_add(argv, "import");
-		add_option(argv, "--name", c->pot);
-		add_option(argv, "--tag", c->tag);
-		add_option(argv, "--url", c->url);
-		add_option(argv, "--key", a->pubkey);
-		/* The old driver asked for no more. */
-		if (a->pubkey == NULL)
-			strv_add(argv, "--insecure");
-		return strv_check(argv, "words", e);
-	}
-	rc = ref_parse(w->want.ref, &ref, e);
-	strv_add(argv, "pull");
-	for (size_t i = 0; i < a->insecure.n; i++)
-		add_option(argv, "--insecure", a->insecure.v[i]);
-	if (rc == 0 && (c->plain_http || !c->tls_verify))
-		add_option(argv, "--insecure", ref.host);
-	add_option(argv, "--ca-file", a->ca_file);
-	if (c->verify || (c->form == IMAGE_CLASSIC && a->pubkey != NULL))
-		strv_add(argv, "--verify");
-	strv_add(argv, w->want.ref);
-	return rc < 0 ? rc : strv_check(argv, "words", e);
-}
-
 static _Noreturn void
 child_run(const int fds[3], char *const *argv, char *const *envp)
 {
@@ -425,7 +324,7 @@ child_run(const int fds[3], char *const *argv, char *const *envp)
 }
 
 static int
-run(struct pull *p, struct strv *argv, struct strv *env, int in, struct err *e)
+run(struct pull *p, struct image_command *c, struct err *e)
 {
 	int out[2], err[2];
 
@@ -438,9 +337,9 @@ run(struct pull *p, struct strv *argv, struct strv *env, int in, struct err *e)
 	}
 	p->out = out[0];
 	p->err = err[0];
-	p->pid = nomad_fork(p->d->nomad, (const int[]){ in, out[1], err[1] }, 3);
+	p->pid = nomad_fork(p->d->nomad, (const int[]){ c->in, out[1], err[1] }, 3);
 	if (p->pid == 0)
-		child_run((const int[3]){ in, out[1], err[1] }, strv_argv(argv), strv_argv(env));
+		child_run((const int[3]){ c->in, out[1], err[1] }, strv_argv(&c->argv), strv_argv(&c->env));
 	fd_close(out[1]);
 	fd_close(err[1]);
 	if (p->pid < 0)
@@ -460,23 +359,19 @@ run(struct pull *p, struct strv *argv, struct strv *env, int in, struct err *e)
 static int
 attempt(struct pull *p, struct err *e)
 {
-	AUTO_FINI(strv) struct strv argv = STRV_INIT(4096), env = STRV_INIT(64);
-	AUTO(fd) int in = -1;
-	const struct puller *w = p->pullers;
-	int rc = add_arguments(w, p->classic, &argv, e);
+	struct image_command c = { STRV_INIT(4096), STRV_INIT(64), -1 };
+	const struct image_want *w = &p->pullers->want;
+	int rc = image_command(p->d, w, p->classic, &c, e);
 
-	add_environment(w, &env);
-	if (rc == 0)
-		rc = strv_check(&env, "the environment", e);
-	if (rc < 0)
-		return rc;
-	in = !p->classic && w->want.conf->auth_user != NULL ? auth_fd(w, e)
-							    : open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (in < 0)
-		return e->code != 0 ? -e->code : err_sys(e, "cannot open /dev/null");
-	tell(p, "Pulling image %s", p->classic ? w->want.conf->url : w->want.ref);
-	log_info(p->d->log, "pulling image %s", p->classic ? w->want.conf->url : w->want.ref);
-	return run(p, &argv, &env, in, e);
+	if (rc == 0) {
+		tell(p, "Pulling image %s", p->classic ? w->conf->url : w->ref);
+		log_info(p->d->log, "pulling image %s", p->classic ? w->conf->url : w->ref);
+		rc = run(p, &c, e);
+	}
+	strv_fini(&c.argv);
+	strv_fini(&c.env);
+	fd_close(c.in);
+	return rc;
 }
 
 /* ---- who wants what --------------------------------------------------------------------------- */
