@@ -14,6 +14,7 @@
 
 #include "base/auto.h"
 #include "nomad/server.h"
+#include "nomad/sockdir.h"
 
 #define CONNECTIONS_MAX 64
 #define CHUNK 16384
@@ -38,7 +39,7 @@ struct conn {
 
 struct server {
 	struct nomad *nomad;
-	char *dir, *path;
+	struct sockdir place;
 	int fd;
 	struct loop_io *io;
 	struct conn *conns;
@@ -273,43 +274,6 @@ watch_parent(struct server *s)
 		s->parent = loop_end_new(s->nomad->loop, &id, orphaned, s, NULL);
 }
 
-static const char *
-parent_dir(void)
-{
-	const char *dir = getenv("PLUGIN_UNIX_SOCKET_DIR");
-
-	if (dir == NULL || dir[0] == '\0')
-		dir = getenv("TMPDIR");
-	return dir == NULL || dir[0] == '\0' ? "/tmp" : dir;
-}
-
-static int
-make_path(struct server *s, struct sockaddr_un *sa, struct err *e)
-{
-	static const char name[] = "/plugin.sock";
-	const char *parent = parent_dir();
-
-	if (asprintf(&s->dir, "%s/pot-nomad-XXXXXX", parent) < 0) {
-		s->dir = NULL;
-		return err_nomem(e);
-	}
-	if (strlen(s->dir) + sizeof(name) > sizeof(sa->sun_path)) {
-		free(take_ptr(s->dir));
-		err_set(e, E_INVAL, "'%.128s': too long a path for a socket", parent);
-		return err_hint(e, "set TMPDIR of the agent to a shorter one");
-	}
-	if (mkdtemp(s->dir) == NULL) {
-		free(take_ptr(s->dir));
-		return err_sys(e, "make a directory for the socket in '%.128s'", parent);
-	}
-	if (asprintf(&s->path, "%s%s", s->dir, name) < 0) {
-		s->path = NULL;
-		return err_nomem(e);
-	}
-	memcpy(sa->sun_path, s->path, strlen(s->path) + 1);
-	return 0;
-}
-
 /* The host may ask that a group of its own reaches the socket. */
 static int
 give_to_group(const struct server *s, struct err *e)
@@ -325,11 +289,11 @@ give_to_group(const struct server *s, struct err *e)
 	id = strtoul(name, &end, 10);
 	if (group == NULL && *end != '\0')
 		return err_set(e, E_NOENT, "PLUGIN_UNIX_SOCKET_GROUP: there is no group '%.64s'", name);
-	if (chown(s->dir, (uid_t)-1, group != NULL ? group->gr_gid : (gid_t)id) < 0 ||
-	    chmod(s->dir, 0750) < 0 ||
-	    chown(s->path, (uid_t)-1, group != NULL ? group->gr_gid : (gid_t)id) < 0 ||
-	    chmod(s->path, 0660) < 0)
-		return err_sys(e, "give '%s' to the group '%.64s'", s->path, name);
+	if (chown(s->place.dir, (uid_t)-1, group != NULL ? group->gr_gid : (gid_t)id) < 0 ||
+	    chmod(s->place.dir, 0750) < 0 ||
+	    chown(s->place.path, (uid_t)-1, group != NULL ? group->gr_gid : (gid_t)id) < 0 ||
+	    chmod(s->place.path, 0660) < 0)
+		return err_sys(e, "give '%s' to the group '%.64s'", s->place.path, name);
 	return 0;
 }
 
@@ -337,14 +301,15 @@ static int
 listen_on(struct server *s, struct err *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int rc = make_path(s, &sa, e);
+	int rc = sockdir_make(&s->place, e);
 
 	if (rc < 0)
 		return rc;
+	memcpy(sa.sun_path, s->place.path, strlen(s->place.path) + 1);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(s->path, 0600) < 0 ||
-	    listen(s->fd, SOMAXCONN) < 0)
-		return err_sys(e, "listen on '%s'", s->path);
+	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    chmod(s->place.path, 0600) < 0 || listen(s->fd, SOMAXCONN) < 0)
+		return err_sys(e, "listen on '%s'", s->place.path);
 	return give_to_group(s, e);
 }
 
@@ -358,6 +323,7 @@ server_new(struct server **out, struct nomad *n, struct err *e)
 		return err_nomem(e);
 	s->nomad = n;
 	s->fd = -1;
+	s->place = (struct sockdir)SOCKDIR_INIT;
 	rc = listen_on(s, e);
 	if (rc == 0) {
 		s->io = loop_io_new(n->loop, s->fd, POLLIN, server_ready, s);
@@ -377,7 +343,7 @@ server_new(struct server **out, struct nomad *n, struct err *e)
 const char *
 server_path(const struct server *s)
 {
-	return s->path;
+	return s->place.path;
 }
 
 void
@@ -392,11 +358,6 @@ server_free(struct server *s)
 	loop_io_free(s->io);
 	if (s->fd >= 0)
 		fd_close(s->fd);
-	if (s->path != NULL)
-		unlink(s->path);
-	if (s->dir != NULL)
-		rmdir(s->dir);
-	free(s->path);
-	free(s->dir);
+	sockdir_remove(&s->place);
 	free(s);
 }

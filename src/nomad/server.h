@@ -6,10 +6,7 @@
 
 struct server;
 
-/*
- * Listens on a socket in a new directory that only its owner can enter: below PLUGIN_UNIX_SOCKET_DIR or TMPDIR of
- * the environment, or /tmp. The nomad's `end` is set to finish what is queued and to stop the loop.
- */
+/* Listens on a socket in a sockdir.h. The nomad's `end` is set to finish what is queued and to stop the loop. */
 int server_new(struct server **, struct nomad *, struct err *) MUST_CHECK;
 const char *server_path(const struct server *);
 /* Closes all connections, removes the socket. Before nomad_fini. */

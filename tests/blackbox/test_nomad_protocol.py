@@ -112,6 +112,21 @@ def test_socket_where_the_host_wants_it(tmp_path):
     assert "too long a path for a socket" in p.lines[0]
 
 
+def test_what_a_killed_one_left_is_removed(tmp_path):
+    env = {"PLUGIN_UNIX_SOCKET_DIR": str(tmp_path)}
+    (tmp_path / "pot-nomad-foreign").mkdir()
+    killed = nomad_client.Plugin(FAKE, env=env)
+    with running(FAKE, env=env) as (alive, client):
+        killed.process.kill()
+        killed.process.wait(lab.HANG)
+        assert os.path.exists(killed.path)
+        with running(FAKE, env=env) as (third, _):
+            left = {os.path.dirname(p.path) for p in (alive, third)} | {str(tmp_path / "pot-nomad-foreign")}
+            assert {str(path) for path in tmp_path.iterdir()} == left
+        assert client("PluginInfo").name
+    killed.kill()
+
+
 def test_signals():
     with running(FAKE) as (p, client):
         task = Task(client, "sleep", "1000").start()
