@@ -1,8 +1,6 @@
 /*
  * Settings below /proc/sys/net: forwarding, which pots cannot be reached
- * without, and those of our bridges. Values of the host's are recorded before they
- * are changed and restored when the network goes, unless somebody else has
- * changed them since.
+ * without, and those of our bridges. What the host's own were is recorded (settings.h).
  *
  * Turning IPv6 forwarding on makes a host deaf to router advertisements, and lose
  * the default route that came by one; interfaces that listened (accept_ra 1) are
@@ -16,13 +14,10 @@
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "base/host.h"
-#include "base/text.h"
 #include "network/linux/os.h"
+#include "network/settings.h"
 
-#define RECORD "sysctl"
-#define RECORD_MAX 65536
-#define PATH_SIZE 128
+#define PATH_SIZE NET_SETTING_NAME
 #define IPV4_FORWARD "ipv4/ip_forward"
 #define IPV6_FORWARD "ipv6/conf/all/forwarding"
 
@@ -71,80 +66,19 @@ set(const char *path, long value, struct err *e)
 	return 0;
 }
 
-/* ---- the record: lines "set=OLD NEW PATH", and of which boot it is ------------------------------- */
-
-static int
-boot_text(char out[static 2 * HOST_BOOT_ID_LEN + 1], struct err *e)
-{
-	uint8_t id[HOST_BOOT_ID_LEN];
-	int rc = host_boot_id(id, e);
-
-	for (size_t i = 0; rc == 0 && i < sizeof(id); i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
-	return rc;
-}
-
-/* What was changed since the machine was started; before that it is history. */
-static int
-record_read(const struct net *n, struct kv *kv, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(RECORD_MAX);
-	char boot[2 * HOST_BOOT_ID_LEN + 1];
-	struct err why = ERR_INIT;
-	const char *of;
-	int rc = boot_text(boot, e);
-
-	if (rc < 0)
-		return rc;
-	rc = file_read(n->fd, RECORD, &b, &why);
-	if (rc == 0)
-		rc = kv_parse(kv, buf_cstr(&b), b.len, RECORD, &why);
-	if (rc < 0 && rc != -E_NOENT) {
-		if (e != NULL)
-			*e = why;
-		return rc;
-	}
-	of = kv_get(kv, "boot");
-	if (of == NULL || strcmp(of, boot) != 0) {
-		kv_fini(kv);
-		*kv = (struct kv)KV_INIT;
-		return kv_set(kv, "boot", boot, e);
-	}
-	return 0;
-}
-
-static int
-record_write(const struct net *n, const struct kv *kv, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(RECORD_MAX);
-	int rc;
-
-	kv_print(kv, &b);
-	rc = buf_check(&b, RECORD, e);
-	return rc < 0 ? rc : file_write_atomic(n->fd, RECORD, 0600, b.data, b.len, e);
-}
-
 /* One setting to be made: remembered first. */
 static int
 remember(struct kv *kv, const char *path, long want, struct err *e)
 {
-	char line[PATH_SIZE + 48];
 	long now = os_sysctl_get(path);
-	const char *old;
+	int rc;
 
 	if (now < 0)
 		return err_set(e, E_NOTSUP, "the kernel has no /proc/sys/net/%s", path);
 	if (now == want)
 		return 0;
-	snprintf(line, sizeof(line), "%ld %ld %s", now, want, path);
-	/* Changed by us before and by somebody back since: the first value is still the host's own. */
-	for (size_t pos = 0; (old = kv_next(kv, "set", &pos)) != NULL;) {
-		const char *name = strrchr(old, ' ');
-
-		if (name != NULL && strcmp(name + 1, path) == 0)
-			return 1;
-	}
-	return kv_add(kv, "set", line, e) < 0 ? -E_NOMEM : 1;
+	rc = net_settings_note(kv, path, now, want, e);
+	return rc < 0 ? rc : 1;
 }
 
 /* Interfaces that listen to routers: they shall go on. */
@@ -183,7 +117,7 @@ os_forwarding(const struct net *n, bool ip4, bool ip6, struct err *e)
 
 	if (!set4 && !set6)
 		return 0;
-	rc = record_read(n, &kv, e);
+	rc = net_settings_read(n, &kv, e);
 	if (rc == 0 && set4)
 		rc = remember(&kv, IPV4_FORWARD, 1, e);
 	if (rc >= 0 && set6)
@@ -191,7 +125,7 @@ os_forwarding(const struct net *n, bool ip4, bool ip6, struct err *e)
 	if (rc >= 0 && set6)
 		rc = remember_listeners(&kv, false, e);
 	if (rc >= 0)
-		rc = record_write(n, &kv, e);
+		rc = net_settings_write(n, &kv, e);
 	fault_point("net.sysctl.recorded");
 	if (rc == 0 && set6)
 		rc = remember_listeners(&kv, true, e);
@@ -202,24 +136,20 @@ os_forwarding(const struct net *n, bool ip4, bool ip6, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
+static int
+restore(void *arg, const char *path, long was, long ours, struct err *e)
+{
+	(void)arg;
+	if (strstr(path, "..") != NULL)
+		return err_set(e, E_CORRUPT, "net/sysctl: '%s' is no setting", path);
+	/* An interface may be gone, and what somebody else has set meanwhile is his. */
+	return os_sysctl_get(path) == ours ? set(path, was, e) : 0;
+}
+
 int
 os_forwarding_restore(const struct net *n, struct err *e)
 {
-	AUTO_FINI(kv) struct kv kv = KV_INIT;
-	const char *line;
-	int rc = record_read(n, &kv, e);
-
-	for (size_t pos = 0; rc == 0 && (line = kv_next(&kv, "set", &pos)) != NULL;) {
-		char path[PATH_SIZE];
-		long old, ours;
-
-		if (sscanf(line, "%ld %ld %127s", &old, &ours, path) != 3 || strstr(path, "..") != NULL)
-			return err_set(e, E_CORRUPT, "net/" RECORD ": '%s' is no setting", line);
-		/* An interface may be gone, and what somebody else has set meanwhile is his. */
-		if (os_sysctl_get(path) == ours)
-			rc = set(path, old, e);
-	}
-	return rc;
+	return net_settings_each(n, restore, NULL, e);
 }
 
 int
