@@ -2,355 +2,28 @@
  * Networks of pots on a real FreeBSD kernel: what src/network makes there, seen from inside of jails, from the host and
  * from a host outside of it, over real TCP. Whole in itself: needs VIMAGE, pf, /sbin/pfctl and root, prints TAP and
  * takes everything away. The outside is a jail with a network of its own behind an epair; nothing of the
- * machine's own interfaces is touched. pf's main ruleset must be empty, or lead to pot's anchors already.
+ * machine's own interfaces is touched. pf's main ruleset must be empty.
  */
 #include <sys/types.h>
-#include <sys/param.h>
-#include <sys/jail.h>
-#include <sys/socket.h>
 #include <sys/sysctl.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <net/if.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/proc.h"
 #include "network/freebsd/os.h"
+#include "wire.h"
 
 #define NODE "c0f0aa01"
-#define HANG_MS 20000  /* what should answer is given this long */
-#define SILENT_MS 1500 /* what should not */
-#define OUT_HOST4 "198.51.100.1"
-#define OUT_PEER4 "198.51.100.2"
-#define OUT_HOST6 "2001:db8:51::1"
-#define OUT_PEER6 "2001:db8:51::2"
-#define OUT_LINK "pottest0"
-
-static unsigned tests, failed;
-
-static bool
-ok(bool holds, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%sok %u - ", holds ? "" : "not ", ++tests);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	puts("");
-	fflush(stdout);
-	failed += !holds;
-	return holds;
-}
-
-static bool
-fine(int rc, const struct err *e, const char *what)
-{
-	if (!ok(rc >= 0, "%s", what))
-		printf("# %s%s%s\n", e->msg, e->hint[0] != '\0' ? "; " : "", e->hint);
-	return rc >= 0;
-}
-
-static void
-bail(const char *why)
-{
-	printf("Bail out! %s\n", why);
-	exit(1);
-}
-
-/* ---- jails ------------------------------------------------------------------------------ */
-
-/* The kernel lets nobody into a jail who holds an open directory: all but this fd and stdio are closed. */
-static bool
-enter(int jid, int keep)
-{
-	if (jid <= 0)
-		return true;
-	if (keep > 3)
-		(void)close_range(3, (unsigned)keep - 1, 0);
-	(void)close_range((unsigned)keep + 1, ~0U, 0);
-	return jail_attach(jid) == 0;
-}
-
-struct guest {
-	int jid;
-	pid_t pid; /* a process in it */
-};
-
-static void
-param(struct iovec *v, size_t *n, const char *name, const void *value, size_t len)
-{
-	v[*n].iov_base = (void *)(uintptr_t)name;
-	v[(*n)++].iov_len = strlen(name) + 1;
-	v[*n].iov_base = (void *)(uintptr_t)value;
-	v[(*n)++].iov_len = len;
-}
-
-/* A jail with a network of its own and one process, which waits to be killed. */
-static struct guest
-guest_new(const char *name)
-{
-	struct iovec v[16];
-	struct guest g = { -1, -1 };
-	char errmsg[256] = "";
-	int vnet = JAIL_SYS_NEW, ready[2];
-	size_t n = 0;
-
-	param(v, &n, "name", name, strlen(name) + 1);
-	param(v, &n, "path", "/", 2);
-	param(v, &n, "vnet", &vnet, sizeof(vnet));
-	param(v, &n, "persist", NULL, 0);
-	param(v, &n, "errmsg", errmsg, sizeof(errmsg));
-	g.jid = jail_set(v, (unsigned)n, JAIL_CREATE);
-	if (g.jid < 0) {
-		printf("# jail_set: %s %s\n", strerror(errno), errmsg);
-		bail("no jail with a network of its own");
-	}
-	if (pipe(ready) != 0 || (g.pid = fork()) < 0)
-		bail("fork");
-	if (g.pid == 0) {
-		char c = 'y';
-
-		if (!enter(g.jid, ready[1])) {
-			printf("# jail_attach(%d): %s\n", g.jid, strerror(errno));
-			fflush(stdout);
-			c = 'n';
-		}
-
-		if (write(ready[1], &c, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	char c = 'n';
-
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1 || c != 'y')
-		bail("jail_attach");
-	close(ready[0]);
-	return g;
-}
-
-static void
-guest_end(struct guest *g)
-{
-	if (g->pid > 0) {
-		kill(g->pid, SIGKILL);
-		waitpid(g->pid, NULL, 0);
-	}
-	if (g->jid > 0)
-		jail_remove(g->jid);
-	g->pid = g->jid = -1;
-}
-
-/* ---- TCP --------------------------------------------------------------------------------- */
-
-static socklen_t
-address(const char *text, uint16_t port, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in *a4 = (void *)ss;
-	struct sockaddr_in6 *a6 = (void *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (inet_pton(AF_INET, text, &a4->sin_addr) == 1) {
-		a4->sin_len = sizeof(*a4);
-		a4->sin_family = AF_INET;
-		a4->sin_port = htons(port);
-		return sizeof(*a4);
-	}
-	inet_pton(AF_INET6, text, &a6->sin6_addr);
-	a6->sin6_len = sizeof(*a6);
-	a6->sin6_family = AF_INET6;
-	a6->sin6_port = htons(port);
-	return sizeof(*a6);
-}
-
-/* Tells everybody who calls who he is. */
-static void
-answer_all(int fd)
-{
-	for (;;) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		int c = accept(fd, (struct sockaddr *)&ss, &len);
-		char text[INET6_ADDRSTRLEN] = "";
-
-		if (c < 0)
-			continue;
-		inet_ntop(ss.ss_family,
-		    ss.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)(void *)&ss)->sin_addr
-					    : (void *)&((struct sockaddr_in6 *)(void *)&ss)->sin6_addr,
-		    text, sizeof(text));
-		(void)!write(c, text, strlen(text));
-		close(c);
-	}
-}
-
-/* jid 0: on the host. The child listens when this returns. */
-static pid_t
-serve(int jid, const char *addr, uint16_t port)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address(addr, port, &ss);
-	int ready[2];
-	char c = 'n';
-	pid_t pid = -1;
-
-	if (pipe(ready) != 0 || (pid = fork()) < 0)
-		bail("fork");
-	if (pid == 0) {
-		int fd, on = 1;
-
-		if (!enter(jid, ready[1]))
-			_exit(1);
-		fd = socket(ss.ss_family, SOCK_STREAM, 0);
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		c = bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, 8) == 0 ? 'y' : 'n';
-		if (write(ready[1], &c, 1) != 1 || c == 'n')
-			_exit(1);
-		answer_all(fd);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1 || c != 'y')
-		printf("# nobody can listen on %s port %u in jail %d\n", addr, port, jid);
-	close(ready[0]);
-	return pid;
-}
-
-static void
-silence(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void
-call(const char *addr, uint16_t port, int ms, int out)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address(addr, port, &ss);
-	char text[INET6_ADDRSTRLEN] = "";
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0), why = 0;
-	socklen_t wlen = sizeof(why);
-	struct pollfd p = { fd, POLLOUT, 0 };
-
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) ||
-	    poll(&p, 1, ms) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &wlen) != 0 || why != 0)
-		_exit(1);
-	p.events = POLLIN;
-	if (poll(&p, 1, ms) != 1 || read(fd, text, sizeof(text) - 1) <= 0)
-		_exit(2);
-	_exit(write(out, text, strlen(text)) > 0 ? 0 : 3);
-}
-
-/* As whom is one seen who calls from there? "" : nobody answers. */
-static const char *
-called(int jid, const char *addr, uint16_t port, int ms)
-{
-	static char text[INET6_ADDRSTRLEN];
-	int out[2];
-	pid_t pid = -1;
-	ssize_t n;
-
-	if (pipe(out) != 0 || (pid = fork()) < 0)
-		bail("fork");
-	if (pid == 0) {
-		if (!enter(jid, out[1]))
-			_exit(9);
-		call(addr, port, ms, out[1]);
-	}
-	close(out[1]);
-	n = read(out[0], text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
-	close(out[0]);
-	waitpid(pid, NULL, 0);
-	return text;
-}
-
-static void
-answers(int jid, const char *addr, uint16_t port, const char *seen, const char *what)
-{
-	const char *got = called(jid, addr, port, HANG_MS);
-
-	if (!ok(got[0] != '\0' && (seen == NULL || strcmp(got, seen) == 0), "%s", what))
-		printf("# %s port %u: seen as '%s'%s%s\n", addr, port, got, seen != NULL ? ", not as " : "",
-		    seen != NULL ? seen : "");
-}
-
-static void
-is_silent(int jid, const char *addr, uint16_t port, const char *what)
-{
-	const char *got = called(jid, addr, port, SILENT_MS);
-
-	ok(got[0] == '\0', "%s", what);
-}
-
-/* ---- the outside --------------------------------------------------------------------------- */
-
-static struct guest outside;
-static struct link_sys links = LINK_SYS_INIT;
-
-static void
-outside_make(void)
-{
-	struct net_plan_link l = { .inner = "eth0", .ip4 = true, .ip6 = true, .naddrs = 2 };
-	struct ip_prefix p4, p6;
-	char inner[NET_IFNAME];
-	struct err e = ERR_INIT;
-
-	outside = guest_new("pottest-outside");
-	if (ip_prefix_parse(OUT_PEER4 "/24", &l.addrs[0], &e) < 0 ||
-	    ip_prefix_parse(OUT_PEER6 "/64", &l.addrs[1], &e) < 0 ||
-	    ip_prefix_parse(OUT_HOST4 "/24", &p4, &e) < 0 || ip_prefix_parse(OUT_HOST6 "/64", &p6, &e) < 0 ||
-	    link_epair_make(&links, OUT_LINK, inner, &e) < 0 || link_ip6(&links, OUT_LINK, true, &e) < 0 ||
-	    link_addr_add(&links, OUT_LINK, &p4, &e) < 0 || link_addr_add(&links, OUT_LINK, &p6, &e) < 0 ||
-	    link_up(&links, OUT_LINK, &e) < 0 || link_move(&links, inner, outside.jid, &e) < 0 ||
-	    link_inside(outside.jid, inner, &l, &e) < 0) {
-		printf("# %s\n", e.msg);
-		bail("no outside");
-	}
-}
-
-/* What the machine's pf says; put there where it says nothing. */
-static void
-pf_prepare(void)
-{
-	AUTO_FINI(buf) struct buf text = BUF_INIT(1 << 20);
-	struct pf pf = PF_INIT;
-	struct err e = ERR_INIT;
-	bool nat, rdr;
-
-	if (pf_enable(&pf, &e) < 0 || pf_main_rules(&text, &e) < 0) {
-		printf("# %s\n", e.msg);
-		bail("no pf");
-	}
-	rules_hooks(buf_cstr(&text), &nat, &rdr);
-	if (nat && rdr)
-		return;
-	if (text.len > 0)
-		bail("pf has rules of its own that do not lead to pot's anchors");
-	if (system("printf 'nat-anchor pot-nat\\nrdr-anchor \"pot-rdr/*\"\\n' | /sbin/pfctl -q -f -") != 0)
-		bail("pfctl");
-	pf_fini(&pf);
-}
-
-/* ---- the tests -------------------------------------------------------------------------------- */
 
 struct pot {
 	struct guest g;
-	char id[17], a4[IP_TEXT], a6[IP_TEXT], veth[NET_IFNAME];
+	char name[16], id[17], a4[IP_TEXT], a6[IP_TEXT], veth[NET_IFNAME];
 	struct port_map port;
 	struct net_spec spec;
 };
@@ -363,12 +36,11 @@ pot_make(struct net *n, struct pot *p, unsigned number, const char *bridge)
 
 	memset(p, 0, sizeof(*p));
 	snprintf(p->id, sizeof(p->id), "00000000000000%02x", 0xa0 + number);
+	snprintf(p->name, sizeof(p->name), "pot%u", number);
 	p->g = guest_new(p->id);
-	p->spec = (struct net_spec){ .id = p->id,
-		.pot = number == 1 ? "web" : "db",
-		.type = NET_BRIDGE,
-		.stack = STACK_DUAL,
-		.nleases = 1 };
+	p->spec = (struct net_spec){
+		.id = p->id, .pot = p->name, .type = NET_BRIDGE, .stack = STACK_DUAL, .nleases = 1
+	};
 	net_name_veth(p->id, 0, p->veth);
 	if (!fine(net_lease(n, p->id, p->spec.pot, bridge, STACK_DUAL, &none, &none, &p->spec.leases[0], &e),
 		&e, "a lease"))
@@ -404,7 +76,7 @@ test_reach(struct net *n, struct pot *a, struct pot *b)
 	struct net_bridge br;
 	struct err e = ERR_INIT;
 	char gw4[IP_TEXT], gw6[IP_TEXT];
-	pid_t s;
+	pid_t s, t;
 
 	fine(net_up(n, &a->spec, a->g.pid, NULL, &e), &e, "net_up of a pot with a published port");
 	fine(net_up(n, &b->spec, b->g.pid, NULL, &e), &e, "net_up of another");
@@ -422,7 +94,17 @@ test_reach(struct net *n, struct pot *a, struct pot *b)
 	    "a published port answers outside and sees who calls (IPv4)");
 	answers(
 	    b->g.jid, OUT_HOST4, 8080, NULL, "a neighbour on the bridge reaches it under the host's address");
+	answers(a->g.jid, OUT_HOST4, 8080, NULL, "and so does the pot itself");
 	is_silent(outside.jid, OUT_HOST4, 8081, "a port that is not published is silent");
+	answers(0, "127.0.0.1", 8080, gw4, "a published port answers on the host by 127.0.0.1");
+	answers(0, OUT_HOST4, 8080, OUT_HOST4, "by the host's address");
+	answers(0, gw4, 8080, gw4, "and by the bridge's");
+	pf_main("", "pass keep state\n");
+	answers(0, "127.0.0.1", 8080, gw4, "also under rules that keep states of all");
+	answers(outside.jid, OUT_HOST4, 8080, OUT_PEER4, "and so it does outside");
+	pf_main("", "block\npass on lo0\npass out\npass in proto tcp to port 7001\n");
+	answers(0, "127.0.0.1", 8080, gw4, "and under rules that let little in");
+	pf_main("", "");
 	silence(s);
 
 	s = serve(a->g.jid, "::", 80);
@@ -430,7 +112,15 @@ test_reach(struct net *n, struct pot *a, struct pot *b)
 	answers(a->g.jid, "::1", 80, "::1", "and ::1 inside");
 	answers(outside.jid, OUT_HOST6, 8080, OUT_PEER6, "a published port answers outside (IPv6)");
 	answers(b->g.jid, OUT_HOST6, 8080, NULL, "and a neighbour (IPv6)");
+	answers(0, "::1", 8080, gw6, "a published port answers on the host by ::1");
+	answers(0, OUT_HOST6, 8080, OUT_HOST6, "by the host's address (IPv6)");
+	answers(0, gw6, 8080, gw6, "and by the bridge's (IPv6)");
 	silence(s);
+	s = serve(0, "127.0.0.1", 8080);
+	t = serve(a->g.jid, "0.0.0.0", 80);
+	is_silent(0, "127.0.0.1", 8082, "a port of the host's that nobody has is silent");
+	silence(s);
+	silence(t);
 
 	s = serve(outside.jid, "0.0.0.0", 7000);
 	answers(a->g.jid, OUT_PEER4, 7000, OUT_HOST4, "a pot reaches the outside by IPv4, as the host");
@@ -441,6 +131,157 @@ test_reach(struct net *n, struct pot *a, struct pot *b)
 	s = serve(0, gw4, 7001);
 	answers(a->g.jid, gw4, 7001, a->a4, "a pot reaches the host by the bridge's address");
 	silence(s);
+}
+
+static int
+say(void *arg, int severity, const char *check, const char *text, const char *remedy)
+{
+	printf("# doctor %d %s: %s (%s)\n", severity, check, text, remedy);
+	*(int *)arg += severity == 2;
+	return 0;
+}
+
+/* In the pot's network: what its root may do there. */
+static bool
+inside(const struct pot *p, const char *addr, bool add, const uint8_t *mac)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		struct link_sys l = LINK_SYS_INIT;
+		struct ip_prefix a;
+		struct err e = ERR_INIT;
+		int rc = 0;
+
+		if (!enter(p->g.jid, 0))
+			_exit(1);
+		if (addr != NULL)
+			rc = ip_prefix_parse(addr, &a, &e);
+		if (rc == 0 && addr != NULL)
+			rc = add ? link_addr_add(&l, "eth0", &a, &e) : link_addr_del(&l, "eth0", &a.addr, &e);
+		if (rc == 0 && mac != NULL)
+			rc = link_set_mac(&l, "eth0", mac, &e);
+		if (rc < 0)
+			printf("# %s\n", e.msg);
+		fflush(stdout);
+		_exit(rc < 0);
+	}
+	waitpid(pid, &status, 0);
+	return status == 0;
+}
+
+/* A pot is what it is, whatever its root does. */
+static void
+test_guard(struct net *n, struct pot *a, struct pot *b)
+{
+	static const uint8_t forged[NET_MAC] = { 0x02, 0xff, 0, 0, 0, 1 };
+	const int off = 0, on = 1;
+	struct net_bridge br;
+	struct err e = ERR_INIT;
+	char gw4[IP_TEXT], stolen[IP_TEXT + 4];
+	uint8_t mac[NET_MAC];
+	pid_t s, t;
+
+	fine(net_bridge_get(n, "public", &br, &e), &e, "the bridge's record");
+	ip_print(&br.gw4, gw4);
+	s = serve(0, "0.0.0.0", 7001);
+	t = serve(a->g.jid, "0.0.0.0", 80);
+	snprintf(stolen, sizeof(stolen), "%s/32", a->a4);
+	ok(inside(b, stolen, true, NULL), "a pot takes a neighbour's address");
+	is_silent_from(b->g.jid, a->a4, gw4, 7001, "the host gives it no answer");
+	answers(a->g.jid, gw4, 7001, a->a4, "its owner has answers as ever");
+	answers(outside.jid, OUT_HOST4, 8080, OUT_PEER4, "and its port is its own");
+	ok(inside(b, stolen, false, NULL), "given back");
+	snprintf(stolen, sizeof(stolen), "%s/32", gw4);
+	ok(inside(b, stolen, true, NULL), "a pot takes the gateway's address");
+	answers(a->g.jid, gw4, 7001, a->a4, "its neighbour still finds the gateway");
+	ok(inside(b, stolen, false, NULL), "given back");
+	ok(inside(b, "203.0.113.9/32", true, NULL), "a pot takes an address of nobody's");
+	is_silent_from(b->g.jid, "203.0.113.9", OUT_PEER4, 7000, "nothing leaves the bridge from there");
+	ok(inside(b, "203.0.113.9/32", false, NULL), "given back");
+	ok(inside(b, NULL, false, forged), "a pot takes another MAC");
+	is_silent(b->g.jid, gw4, 7001, "the bridge takes no frame from it");
+	is_silent(b->g.jid, a->a4, 80, "nor for its neighbour");
+	net_mac_pot(br.ifname, &b->spec.leases[0].a4, mac);
+	ok(inside(b, NULL, false, mac), "given back");
+	answers(b->g.jid, a->a4, 80, b->a4, "and they talk again");
+
+	if (sysctlbyname(OS_MEMBERS, NULL, NULL, &on, sizeof(on)) != 0)
+		bail(OS_MEMBERS);
+	fine(net_down(n, &b->spec, &e), &e, "with pf on members of bridges: down");
+	fine(net_up(n, &b->spec, b->g.pid, NULL, &e), &e, "and up");
+	answers(b->g.jid, a->a4, 80, b->a4, "neighbours talk");
+	ok(inside(b, "10.192.77.77/32", true, NULL), "a pot takes a free address of its bridge");
+	is_silent_from(b->g.jid, "10.192.77.77", a->a4, 80, "its neighbour does not hear of it");
+	ok(inside(b, "10.192.77.77/32", false, NULL), "given back");
+	if (sysctlbyname(OS_MEMBERS, NULL, NULL, &off, sizeof(off)) != 0)
+		bail(OS_MEMBERS);
+	silence(s);
+	silence(t);
+}
+
+/* Bridges are apart, but for what is published. */
+static void
+test_walls(struct net *n, struct pot *a)
+{
+	struct pot c;
+	struct err e = ERR_INIT;
+	pid_t s, t;
+
+	fine(net_bridge_create(n, "apart", 4, &e), &e, "a private bridge");
+	pot_make(n, &c, 3, "apart");
+	fine(net_up(n, &c.spec, c.g.pid, NULL, &e), &e, "net_up of a pot on it");
+	s = serve(a->g.jid, "0.0.0.0", 80);
+	t = serve(c.g.jid, "0.0.0.0", 80);
+	answers(0, c.a4, 80, NULL, "the host reaches it (IPv4)");
+	is_silent(c.g.jid, a->a4, 80, "it does not reach a pot of another bridge (IPv4)");
+	is_silent(a->g.jid, c.a4, 80, "nor the other way (IPv4)");
+	answers(c.g.jid, OUT_HOST4, 8080, NULL, "but what that publishes (IPv4)");
+	silence(s);
+	silence(t);
+	s = serve(a->g.jid, "::", 80);
+	t = serve(c.g.jid, "::", 80);
+	answers(0, c.a6, 80, NULL, "the host reaches it (IPv6)");
+	is_silent(c.g.jid, a->a6, 80, "it does not reach a pot of another bridge (IPv6)");
+	is_silent(a->g.jid, c.a6, 80, "nor the other way (IPv6)");
+	answers(c.g.jid, OUT_HOST6, 8080, NULL, "but what that publishes (IPv6)");
+	silence(s);
+	silence(t);
+	ok(net_bridge_destroy(n, "apart", &e) == -E_BUSY, "a bridge with pots stays");
+	fine(net_down(n, &c.spec, &e), &e, "down");
+	guest_end(&c.g);
+	fine(net_release(n, c.id, &e), &e, "its address is given back");
+	fine(net_bridge_destroy(n, "apart", &e), &e, "and the bridge goes");
+	ok(net_repair(n, &a->spec, 1, &e) >= 0, "the rules follow");
+}
+
+/* What "service pf restart" and its kin do: rules go, names of anchors stay. */
+static void
+test_flushed(struct net *n, struct pot *a, struct pot *b)
+{
+	struct err e = ERR_INIT;
+	pid_t s = serve(a->g.jid, "0.0.0.0", 80), t = serve(outside.jid, "0.0.0.0", 7000);
+	int said = 0;
+
+	fine(net_down(n, &b->spec, &e), &e, "down");
+	ok(system("/sbin/pfctl -q -a " RULES_NAT "/" NODE " -F nat") == 0,
+	    "somebody flushes the node's translations");
+	ok(net_up(n, &b->spec, b->g.pid, NULL, &e) == 1, "the next start says that others missed them");
+	answers(a->g.jid, OUT_PEER4, 7000, OUT_HOST4, "and they are there");
+	fine(net_down(n, &b->spec, &e), &e, "down");
+	ok(system("/sbin/pfctl -q -a " RULES_FILTER "/" NODE " -F rules") == 0,
+	    "somebody flushes the node's walls");
+	fine(net_check(n, say, &said, &e), &e, "what doctor says");
+	ok(said == 1, "doctor says it");
+	ok(net_up(n, &b->spec, b->g.pid, NULL, &e) == 1, "the next start says so");
+	answers(0, "127.0.0.1", 8080, NULL, "and the host reaches the port");
+	pf_main("set skip on lo0\n", "");
+	ok(pf_skips("lo0", &e) == 1, "doctor sees that pf skips lo0");
+	pf_main("", "");
+	ok(pf_skips("lo0", &e) == 0, "and that it does not");
+	silence(s);
+	silence(t);
 }
 
 static void
@@ -581,14 +422,6 @@ test_others(struct net *n)
 	    "its addresses are gone, the host's own is not");
 }
 
-static int
-say(void *arg, int severity, const char *check, const char *text, const char *remedy)
-{
-	printf("# doctor %d %s: %s (%s)\n", severity, check, text, remedy);
-	*(int *)arg += severity == 2;
-	return 0;
-}
-
 int
 main(void)
 {
@@ -597,11 +430,13 @@ main(void)
 	struct pot a, b;
 	struct err e = ERR_INIT;
 	int root = -1, before, bad = 0, forward;
+	bool had_lo0;
 	struct pf pf = PF_INIT;
 
 	if (geteuid() != 0)
 		bail("root only");
 	pf_prepare();
+	had_lo0 = lo0_prepare();
 	outside_make();
 	if (mkdtemp(dir) == NULL || (root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		bail("mkdtemp");
@@ -620,6 +455,9 @@ main(void)
 	a.spec.nports = 1;
 	test_reach(n, &a, &b);
 	test_counters(n, &a);
+	test_guard(n, &a, &b);
+	test_walls(n, &a);
+	test_flushed(n, &a, &b);
 	test_repair(n, &a);
 	test_killed(n, &b);
 	fine(net_check(n, say, &bad, &e), &e, "what doctor says");
@@ -629,13 +467,14 @@ main(void)
 	fine(net_fini(n, &e), &e, "net_fini");
 	ok(count_interfaces() == before, "all interfaces are as before");
 	/* The kernel keeps the name of one that had tables. */
-	ok(pf_filled(&pf, RULES_NAT "/" NODE, &e) == 0, "no rule is left");
+	ok(pf_filled(&pf, RULES_NAT "/" NODE, &e) == 0 && pf_filled(&pf, RULES_FILTER "/" NODE, &e) == 0,
+	    "no rule is left");
 	ok(os_sysctl_get(OS_FORWARD4) == forward, "forwarding is as before");
 	net_close(n);
 	rmdir(dir);
 	guest_end(&outside);
-	if (link_destroy(&links, OUT_LINK, &e) < 0)
+	if (link_destroy(&links, OUT_LINK, &e) < 0 ||
+	    (!had_lo0 && link_addr_del(&links, "lo0", &(struct ip_addr){ 4, { 127, 0, 0, 1 } }, &e) < 0))
 		printf("# %s\n", e.msg);
-	printf("1..%u\n", tests);
-	return failed != 0;
+	return done();
 }

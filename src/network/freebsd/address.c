@@ -1,4 +1,4 @@
-/* Addresses of interfaces, what IPv6 does there, and routes: ioctl(2) and the routing socket. */
+/* Addresses of interfaces, what IPv6 does there, routes and neighbours: ioctl(2) and the routing socket. */
 #include <sys/types.h>
 #include <sys/param.h>
 #include <sys/ioctl.h>
@@ -6,6 +6,7 @@
 #include <sys/sockio.h>
 #include <net/if.h>
 #include <net/if_dl.h>
+#include <net/if_types.h>
 #include <net/if_var.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -267,6 +268,65 @@ link_route_add(const struct net_route *route, struct err *e)
 	ip_print(&route->via, text);
 	return err_sys(e, "cannot set the route through %s", text);
 }
+
+/* ---- neighbours ------------------------------------------------------------------------- */
+
+/* RTM_ADD or RTM_DELETE of an entry that is no route but a neighbour's. 0, or -1 with errno. */
+static int
+tell_neighbor(int type, unsigned ifindex, const struct ip_addr *a, const uint8_t *mac)
+{
+	AUTO(fd) int fd = socket(PF_ROUTE, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct message m = { .h = { .rtm_version = RTM_VERSION, .rtm_type = (uint8_t)type, .rtm_seq = 1 } };
+	struct sockaddr_dl dl = { .sdl_len = sizeof(dl), .sdl_family = AF_LINK, .sdl_type = IFT_ETHER };
+	size_t at = 0;
+
+	dl.sdl_index = (u_short)ifindex;
+	if (mac != NULL) {
+		dl.sdl_alen = NET_MAC;
+		memcpy(dl.sdl_data, mac, NET_MAC);
+	}
+	/* It never expires: rmx_expire stays 0. */
+	m.h.rtm_inits = RTV_EXPIRE;
+	m.h.rtm_flags = RTF_HOST | RTF_STATIC | RTF_LLDATA;
+	put(&m, &at, a, RTA_DST);
+	memcpy(m.addrs + at, &dl, sizeof(dl));
+	at += SA_SIZE(&dl);
+	m.h.rtm_addrs |= RTA_GATEWAY;
+	m.h.rtm_msglen = (unsigned short)(sizeof(m.h) + at);
+	return fd >= 0 && write(fd, &m, m.h.rtm_msglen) >= 0 ? 0 : -1;
+}
+
+int
+link_neighbor_set(
+    const char *ifname, const struct ip_addr *a, const uint8_t mac[static NET_MAC], struct err *e)
+{
+	unsigned ifindex = if_nametoindex(ifname);
+	char text[IP_TEXT];
+
+	/* What was learnt meanwhile is in the way. */
+	if (ifindex != 0 &&
+	    (tell_neighbor(RTM_ADD, ifindex, a, mac) == 0 ||
+		(errno == EEXIST && tell_neighbor(RTM_DELETE, ifindex, a, NULL) == 0 &&
+		    tell_neighbor(RTM_ADD, ifindex, a, mac) == 0)))
+		return 0;
+	ip_print(a, text);
+	return err_sys(e, "cannot tell the interface %s who has %s", ifname, text);
+}
+
+int
+link_neighbor_del(const char *ifname, const struct ip_addr *a, struct err *e)
+{
+	unsigned ifindex = if_nametoindex(ifname);
+	char text[IP_TEXT];
+
+	if (ifindex == 0 || tell_neighbor(RTM_DELETE, ifindex, a, NULL) == 0 || errno == ESRCH ||
+	    errno == ENOENT || errno == ENXIO)
+		return 0;
+	ip_print(a, text);
+	return err_sys(e, "cannot make the interface %s forget who has %s", ifname, text);
+}
+
+/* ---- the default route ----------------------------------------------------------------- */
 
 /* The answer to RTM_GET of "anything": the interface stands at RTA_IFP. */
 static int

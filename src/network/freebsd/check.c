@@ -65,22 +65,36 @@ check_hooks(struct check *c)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(RULES_MAX);
 	struct err why = ERR_INIT;
-	bool nat, rdr;
+	unsigned missing = 0;
 	int rc = 0;
 
 	if (pf_main_rules(&text, &why) < 0)
 		return say(c, BAD, "pf", why.msg, "sysrc pf_enable=YES; service pf start");
-	rules_hooks(buf_cstr(&text), &nat, &rdr);
-	if (!nat)
-		rc = say(c, BAD, "pf", "the main ruleset does not lead to pot's: pots reach nobody outside",
-		    "put before the filter rules of /etc/pf.conf: nat-anchor " RULES_NAT
-		    "; then: service pf reload");
-	if (rc == 0 && !rdr)
-		rc = say(c, BAD, "pf",
-		    "the main ruleset does not lead to pot's: published ports do not answer",
-		    "put before the filter rules of /etc/pf.conf: rdr-anchor \"" RULES_RDR
-		    "/*\"; then: service pf reload");
-	return rc == 0 && nat && rdr ? say(c, FINE, "pf", "the main ruleset leads to pot's rules", "") : rc;
+	for (unsigned i = 0; rc == 0 && i < RULES_HOOK_COUNT; i++) {
+		const struct rules_hook *h = &rules_hooks[i];
+		char what[192], remedy[160];
+
+		if (rules_hook_is(h, buf_cstr(&text)))
+			continue;
+		missing++;
+		snprintf(what, sizeof(what), "the main ruleset does not lead to pot's: %s", h->without);
+		snprintf(remedy, sizeof(remedy),
+		    "put before the filter rules of /etc/pf.conf: %s; then: service pf reload", h->line);
+		rc = say(c, BAD, "pf", what, remedy);
+	}
+	return rc == 0 && missing == 0 ? say(c, FINE, "pf", "the main ruleset leads to pot's rules", "") : rc;
+}
+
+/* "set skip on lo0": usual, and in the way of the host to itself. */
+static int
+check_skip(struct check *c)
+{
+	struct err why = ERR_INIT;
+	int rc = pf_skips("lo0", &why);
+
+	return rc <= 0 ? 0
+		       : say(c, WARN, "pf", "pf skips lo0: published ports do not answer on the host itself",
+			     "take lo0 out of \"set skip on\" in /etc/pf.conf; then: service pf reload");
 }
 
 static int
@@ -90,7 +104,7 @@ check_rules(struct check *c)
 
 	if (c->bridges == 0)
 		return 0;
-	rc = pf_has(&c->os->pf, RULES_NAT, c->n->node, c->e);
+	rc = os_rules_are(c->n, c->os, c->e);
 	if (rc == 0)
 		return say(c, BAD, "pf",
 		    "the rules of pot were flushed by somebody: pots reach nobody outside",
@@ -115,6 +129,8 @@ net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 		rc = check_forwarding(&c);
 	if (rc == 0)
 		rc = check_hooks(&c);
+	if (rc == 0)
+		rc = check_skip(&c);
 	if (rc == 0)
 		rc = check_rules(&c);
 	return rc;

@@ -37,6 +37,26 @@ keep_first(int *rc, int next, struct err *e, const struct err *why)
 	}
 }
 
+/* What the host knows of the pot's addresses; a bridge whose record is gone knows nobody. */
+static int
+forget(struct net *n, const struct net_spec *s, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->nleases; i++) {
+		const struct net_lease *l = &s->leases[i];
+		struct net_bridge b;
+
+		if (net_bridge_read(n, l->bridge, &b, NULL) < 0)
+			continue;
+		if (l->a4.family != 0)
+			rc = link_neighbor_del(b.ifname, &l->a4, e);
+		if (rc == 0 && l->a6.family != 0)
+			rc = link_neighbor_del(b.ifname, &l->a6, e);
+	}
+	return rc;
+}
+
 static int
 down_bridge(struct net *n, struct net_os *os, const struct net_spec *s, struct err *e)
 {
@@ -47,6 +67,8 @@ down_bridge(struct net *n, struct net_os *os, const struct net_spec *s, struct e
 	fault_point("net.down.names");
 	rules_anchor_rdr(n->node, s->id, anchor);
 	keep_first(&rc, pf_flush(&os->pf, anchor, &why), e, &why);
+	rules_anchor_pot(n->node, s->id, anchor);
+	keep_first(&rc, pf_flush(&os->pf, anchor, &why), e, &why);
 	fault_point("net.down.elements");
 	for (unsigned slot = 0; slot < NET_BRIDGES_MAX; slot++) {
 		char name[NET_IFNAME];
@@ -55,6 +77,7 @@ down_bridge(struct net *n, struct net_os *os, const struct net_spec *s, struct e
 		keep_first(&rc, link_destroy(&os->links, name, &why), e, &why);
 	}
 	fault_point("net.down.links");
+	keep_first(&rc, forget(n, s, &why), e, &why);
 	return rc;
 }
 
@@ -97,26 +120,51 @@ remove_links(struct net *n, struct net_os *os, struct err *e)
 	return rc;
 }
 
+/* All children of an anchor whose names begin so. */
+static int
+flush_below(struct net_os *os, const char *parent, const char *prefix, struct err *e)
+{
+	AUTO_FINI(strv) struct strv pots = STRV_INIT(65536);
+	int rc = pf_children(&os->pf, parent, prefix, &pots, e);
+
+	for (size_t i = 0; rc == 0 && i < pots.n; i++) {
+		char path[RULES_PATH + RULES_ANCHOR];
+
+		snprintf(path, sizeof(path), "%s/%.*s", parent, RULES_ANCHOR - 1, pots.v[i]);
+		rc = pf_flush(&os->pf, path, e);
+	}
+	return rc;
+}
+
+/* The last node takes the way to all of them along. */
+static int
+flush_last(struct net_os *os, const char *root, struct err *e)
+{
+	AUTO_FINI(strv) struct strv nodes = STRV_INIT(65536);
+	int rc = pf_children(&os->pf, root, "", &nodes, e);
+
+	return rc == 0 && nodes.n == 0 ? pf_flush(&os->pf, root, e) : rc;
+}
+
 static int
 remove_rules(struct net *n, struct net_os *os, struct err *e)
 {
-	AUTO_FINI(strv) struct strv pots = STRV_INIT(65536), nodes = STRV_INIT(65536);
-	char path[RULES_PATH], prefix[16];
+	char nat[RULES_PATH], filter[RULES_PATH], prefix[16];
 	int rc;
 
 	snprintf(prefix, sizeof(prefix), "%.8s-", n->node);
-	rc = pf_children(&os->pf, RULES_RDR, prefix, &pots, e);
-	for (size_t i = 0; rc == 0 && i < pots.n; i++) {
-		snprintf(path, sizeof(path), RULES_RDR "/%.*s", RULES_ANCHOR - 1, pots.v[i]);
-		rc = pf_flush(&os->pf, path, e);
-	}
-	rules_anchor_nat(n->node, path);
+	rules_anchor_nat(n->node, nat);
+	rules_anchor_filter(n->node, filter);
+	rc = flush_below(os, RULES_RDR, prefix, e);
 	if (rc == 0)
-		rc = pf_flush(&os->pf, path, e);
-	/* The last node takes the way to all of them along. */
+		rc = pf_flush(&os->pf, nat, e);
 	if (rc == 0)
-		rc = pf_children(&os->pf, RULES_NAT, "", &nodes, e);
-	return rc == 0 && nodes.n == 0 ? pf_flush(&os->pf, RULES_NAT, e) : rc;
+		rc = flush_last(os, RULES_NAT, e);
+	if (rc == 0)
+		rc = flush_below(os, filter, "", e);
+	if (rc == 0)
+		rc = pf_flush(&os->pf, filter, e);
+	return rc == 0 ? flush_last(os, RULES_FILTER, e) : rc;
 }
 
 int

@@ -37,6 +37,7 @@ lo_up(struct link_sys *l, struct err *e)
 static int
 inner_set(struct link_sys *l, const char *from, const struct net_plan_link *p, struct err *e)
 {
+	uint8_t mac[NET_MAC];
 	int rc = link_rename(l, from, p->inner, e);
 
 	if (rc == 0)
@@ -45,8 +46,13 @@ inner_set(struct link_sys *l, const char *from, const struct net_plan_link *p, s
 		rc = link_addr_add(l, p->inner, &p->addrs[i], e);
 	if (rc == 0)
 		rc = link_up(l, p->inner, e);
-	for (size_t i = 0; rc == 0 && i < p->nroutes; i++)
+	/* The gateway's address is known from the start: no neighbour passes himself off as it. */
+	net_mac_bridge(p->bridge, mac);
+	for (size_t i = 0; rc == 0 && i < p->nroutes; i++) {
 		rc = link_route_add(&p->routes[i], e);
+		if (rc == 0)
+			rc = link_neighbor_set(p->inner, &p->routes[i].via, mac, e);
+	}
 	return rc;
 }
 

@@ -358,15 +358,38 @@ link_member_is(struct link_sys *l, const char *bridge, const char *member, struc
 	return errno == ENOENT || errno == ENXIO ? 0 : err_sys(e, "the members of %s", bridge);
 }
 
+/* One address, for good; with it the member's table is full, and frames from any other are dropped. */
+static int
+hold_to(struct link_sys *l, const char *bridge, const char *member, const uint8_t mac[static NET_MAC],
+    struct err *e)
+{
+	struct ifbareq a = { .ifba_flags = IFBAF_STATIC };
+	struct ifdrv d = { .ifd_cmd = BRDGSADDR, .ifd_len = sizeof(a), .ifd_data = &a };
+	struct ifbreq b = { .ifbr_addrmax = 1 };
+
+	set_name(a.ifba_ifsname, member);
+	set_name(b.ifbr_ifsname, member);
+	set_name(d.ifd_name, bridge);
+	memcpy(a.ifba_dst, mac, NET_MAC);
+	return ask(l, SIOCSDRVSPEC, &d, e) == 0 &&
+		ask_bridge(l, bridge, SIOCSDRVSPEC, BRDGSIFAMAX, &b, e) == 0
+	    ? 0
+	    : err_sys(e, "cannot hold %s to its address on the bridge %s", member, bridge);
+}
+
 int
-link_member_add(struct link_sys *l, const char *bridge, const char *member, bool isolated, struct err *e)
+link_member_add(struct link_sys *l, const char *bridge, const char *member, const uint8_t mac[static NET_MAC],
+    bool isolated, struct err *e)
 {
 	struct ifbreq b = { 0 };
+	int rc;
 
 	set_name(b.ifbr_ifsname, member);
 	/* EEXIST: it is on this bridge already. */
 	if (ask_bridge(l, bridge, SIOCSDRVSPEC, BRDGADD, &b, e) != 0 && errno != EEXIST)
 		return err_sys(e, "cannot put %s on the bridge %s", member, bridge);
+	if ((rc = hold_to(l, bridge, member, mac, e)) < 0)
+		return rc;
 	if (!isolated)
 		return 0;
 	b.ifbr_ifsflags = IFBIF_LEARNING | IFBIF_DISCOVER | IFBIF_PRIVATE;

@@ -50,11 +50,20 @@ int link_addr_has(const char *name, const struct ip_addr *, struct err *) MUST_C
 /* 1 and the interface that has it, 0 the host has no such address. */
 int link_addr_where(const struct ip_addr *, char ifname[static NET_IFNAME], struct err *) MUST_CHECK;
 
-/* isolated: no frames between such members. A member already: fine. */
-int link_member_add(
-    struct link_sys *, const char *bridge, const char *member, bool isolated, struct err *) MUST_CHECK;
+/*
+ * The member's frames come from this MAC address only, and nobody else draws frames for it; isolated:
+ * no frames between such members. A member already: fine.
+ */
+int link_member_add(struct link_sys *, const char *bridge, const char *member,
+    const uint8_t mac[static NET_MAC], bool isolated, struct err *) MUST_CHECK;
 /* 1, 0. */
 int link_member_is(struct link_sys *, const char *bridge, const char *member, struct err *) MUST_CHECK;
+
+/* Who has an address on the interface, for good: no answer from there changes it. Known already: replaced. */
+int link_neighbor_set(
+    const char *ifname, const struct ip_addr *, const uint8_t mac[static NET_MAC], struct err *) MUST_CHECK;
+/* Absent, or without the interface, is fine. */
+int link_neighbor_del(const char *ifname, const struct ip_addr *, struct err *) MUST_CHECK;
 
 /* The jail of a process; E_STATE when it has none or has ended. */
 int link_jail_of(int32_t pid, int *jid, struct err *) MUST_CHECK;

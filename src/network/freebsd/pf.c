@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,7 +25,6 @@
 #define PFCTL "/sbin/pfctl"
 #define PFCTL_MS 30000
 #define SAYS_MAX (64 * 1024)
-#define RULES_MAX (4 * 1024 * 1024)
 #define CHILDREN_MAX 65536u
 
 void
@@ -76,7 +76,7 @@ pf_disable(struct pf *pf, struct err *e)
 int
 pf_flush(struct pf *pf, const char *anchor, struct err *e)
 {
-	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR };
+	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR, PF_RULESET_FILTER };
 	struct pfioc_trans_e v[ARRAY_LEN(kinds)] = { { 0 } };
 	struct pfioc_table tables = { .pfrio_esize = 0 };
 	struct pfioc_trans t = { .size = ARRAY_LEN(v), .esize = sizeof(v[0]), .array = v };
@@ -147,15 +147,36 @@ pf_children(struct pf *pf, const char *parent, const char *prefix, struct strv *
 	return rc < 0 ? rc : strv_check(out, "pf's anchors", e);
 }
 
-int
-pf_has(struct pf *pf, const char *parent, const char *name, struct err *e)
+/* How many rules of the kind that this action is of. */
+static int
+count_rules(struct pf *pf, const char *anchor, unsigned action, unsigned *n, struct err *e)
 {
-	AUTO_FINI(strv) struct strv found = STRV_INIT(CHILDREN_MAX);
-	int rc = pf_children(pf, parent, name, &found, e);
+	AUTO_FREE struct pfioc_rule *r = calloc(1, sizeof(*r)); /* large */
 
-	for (size_t i = 0; rc == 0 && i < found.n; i++)
-		if (strcmp(found.v[i], name) == 0)
+	if (r == NULL)
+		return err_nomem(e);
+	r->rule.action = (u_int8_t)action;
+	snprintf(r->anchor, sizeof(r->anchor), "%s", anchor);
+	*n = 0;
+	if (ioctl(pf->fd, DIOCGETRULES, r) == 0)
+		*n = r->nr;
+	else if (errno != ENOENT && errno != EINVAL)
+		return err_sys(e, "cannot read pf's anchor %s", anchor);
+	return 0;
+}
+
+int
+pf_filled(struct pf *pf, const char *anchor, struct err *e)
+{
+	static const unsigned kinds[] = { PF_NAT, PF_RDR, PF_PASS };
+	int rc = pf_open(pf, e);
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kinds); i++) {
+		unsigned n;
+
+		if ((rc = count_rules(pf, anchor, kinds[i], &n, e)) == 0 && n > 0)
 			return 1;
+	}
 	return rc;
 }
 
@@ -198,26 +219,25 @@ pf_load(struct pf *pf, const char *anchor, const char *text, struct err *e)
 int
 pf_main_rules(struct buf *out, struct err *e)
 {
-	const char *const argv[] = { PFCTL, "-s", "nat", NULL };
-	int rc = run_pfctl(argv, -1, out, e);
+	const char *const nat[] = { PFCTL, "-q", "-s", "nat", NULL };
+	const char *const filter[] = { PFCTL, "-q", "-s", "rules", NULL };
+	int rc = run_pfctl(nat, -1, out, e);
 
+	if (rc == 0)
+		rc = run_pfctl(filter, -1, out, e);
 	return rc < 0 ? err_wrap(e, "cannot read pf's rules") : 0;
 }
 
 int
-pf_filled(struct pf *pf, const char *anchor, struct err *e)
+pf_skips(const char *ifname, struct err *e)
 {
-	const char *const argv[] = { PFCTL, "-q", "-a", anchor, "-s", "nat", NULL };
-	AUTO_FINI(buf) struct buf out = BUF_INIT(RULES_MAX);
-	const char *slash = strrchr(anchor, '/');
-	char parent[PF_ANCHOR_NAME_SIZE];
-	int rc;
+	const char *const argv[] = { PFCTL, "-q", "-s", "Interfaces", "-v", "-i", ifname, NULL };
+	AUTO_FINI(buf) struct buf out = BUF_INIT(SAYS_MAX);
+	char line[64];
+	int rc = run_pfctl(argv, -1, &out, e);
 
-	/* pfctl(8) takes one that does not exist for a mistake. */
-	snprintf(parent, sizeof(parent), "%.*s", slash != NULL ? (int)(slash - anchor) : 0, anchor);
-	rc = pf_has(pf, parent, slash != NULL ? slash + 1 : anchor, e);
-	if (rc <= 0)
-		return rc;
-	rc = run_pfctl(argv, -1, &out, e);
-	return rc < 0 ? err_wrap(e, "cannot read pf's anchor %s", anchor) : out.len > 0;
+	if (rc < 0)
+		return err_wrap(e, "cannot read what pf does on %s", ifname);
+	snprintf(line, sizeof(line), "%s (skip)", ifname);
+	return strstr(buf_cstr(&out), line) != NULL;
 }

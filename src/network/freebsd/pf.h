@@ -29,13 +29,13 @@ int pf_disable(struct pf *, struct err *) MUST_CHECK;
 /* Replaces what the anchor has by this text, whole or not at all. "": empties it. */
 int pf_load(struct pf *, const char *anchor, const char *text, struct err *) MUST_CHECK;
 int pf_flush(struct pf *, const char *anchor, struct err *) MUST_CHECK;
-/* Has the anchor `parent` a child of the name? 1, 0. */
-int pf_has(struct pf *, const char *parent, const char *name, struct err *) MUST_CHECK;
-/* Has it translation rules? 1, 0. By pfctl(8): for repairs, not for each start. */
+/* Has it rules of any kind? 1, 0. The name of one that had tables stays when its rules are flushed. */
 int pf_filled(struct pf *, const char *anchor, struct err *) MUST_CHECK;
 /* Names of the children that begin with prefix. */
 int pf_children(struct pf *, const char *parent, const char *prefix, struct strv *, struct err *) MUST_CHECK;
-/* Translation rules and anchors of the main ruleset, as pfctl(8) prints them. */
+/* Translation rules, filter rules and anchors of the main ruleset, as pfctl(8) prints them. */
 int pf_main_rules(struct buf *, struct err *) MUST_CHECK;
+/* Does pf look away from this interface ("set skip on")? 1, 0. */
+int pf_skips(const char *ifname, struct err *) MUST_CHECK;
 
 #endif

@@ -9,7 +9,7 @@
 #include "network/freebsd/os.h"
 #include "network/hosts.h"
 
-#define RDR_MAX (1024 * 1024)
+#define RULES_MAX (1024 * 1024)
 
 /* 1: something was missing. A link that is gone cannot come back while the pot runs. */
 static int
@@ -22,7 +22,7 @@ reattach(struct net_os *os, const struct net_plan *p, struct err *e)
 		int rc = link_get(&os->links, l->host, NULL, e);
 
 		if (rc > 0 && (rc = link_member_is(&os->links, l->bridge, l->host, e)) == 0) {
-			rc = link_member_add(&os->links, l->bridge, l->host, l->isolated, e);
+			rc = os_attach(os, l, e);
 			changed = 1;
 		}
 		if (rc < 0)
@@ -31,20 +31,34 @@ reattach(struct net_os *os, const struct net_plan *p, struct err *e)
 	return changed;
 }
 
+/* 1: the anchor had to be filled. */
+static int
+refill(struct net_os *os, const char *anchor, const struct buf *text, struct err *e)
+{
+	int rc = text->len == 0 ? 1 : pf_filled(&os->pf, anchor, e);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = pf_load(&os->pf, anchor, buf_cstr(text), e);
+	return rc < 0 ? rc : 1;
+}
+
 static int
 republish(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p, struct err *e)
 {
-	AUTO_FINI(buf) struct buf text = BUF_INIT(RDR_MAX);
+	AUTO_FINI(buf) struct buf rdr = BUF_INIT(RULES_MAX), filter = BUF_INIT(RULES_MAX);
 	char anchor[RULES_PATH];
-	int rc;
+	int rc = os_pot_rules(n, p, &filter, e), filled;
 
-	rules_rdr_print(n->node, p->elems, p->nelems, &text);
+	rules_rdr_print(n->node, p->elems, p->nelems, &rdr);
+	if (rc < 0 || (rc = buf_check(&rdr, "pf's rules", e)) < 0)
+		return rc;
+	rules_anchor_pot(n->node, s->id, anchor);
+	if ((filled = refill(os, anchor, &filter, e)) < 0)
+		return filled;
 	rules_anchor_rdr(n->node, s->id, anchor);
-	if ((rc = buf_check(&text, "pf's rules", e)) < 0 || text.len == 0 ||
-	    (rc = pf_filled(&os->pf, anchor, e)) != 0)
-		return rc < 0 ? rc : 0;
-	rc = pf_load(&os->pf, anchor, buf_cstr(&text), e);
-	return rc < 0 ? rc : 1;
+	rc = refill(os, anchor, &rdr, e);
+	return rc < 0 ? rc : rc > 0 || filled > 0;
 }
 
 static int
@@ -74,7 +88,7 @@ repair_pot(struct net *n, struct net_os *os, const struct net_spec *s, struct er
 
 /* The outside's interfaces may have changed since the rules were made. */
 static int
-repair_nat(struct net *n, struct net_os *os, struct err *e)
+repair_rules(struct net *n, struct net_os *os, struct err *e)
 {
 	AUTO(fd) int lock = net_lock(n, e);
 	int rc;
@@ -82,7 +96,7 @@ repair_nat(struct net *n, struct net_os *os, struct err *e)
 	if (lock < 0)
 		return lock;
 	rc = os_pf_on(n, os, e);
-	return rc < 0 ? rc : os_nat_load(n, os, true, e);
+	return rc < 0 ? rc : os_rules_load(n, os, e);
 }
 
 int
@@ -103,6 +117,6 @@ net_repair(struct net *n, const struct net_spec *running, size_t nrunning, struc
 		changed = changed || rc > 0;
 	}
 	if (rc >= 0 && bridged)
-		rc = repair_nat(n, os, e);
+		rc = repair_rules(n, os, e);
 	return rc < 0 ? rc : changed || rc > 0;
 }

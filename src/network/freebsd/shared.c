@@ -1,8 +1,8 @@
 /*
- * What all pots of a node share: bridges, forwarding, the translation rules. Made by
+ * What all pots of a node share: bridges, forwarding, the node's rules. Made by
  * the first pot that needs it and looked at by all others. A bridge is brought up
  * when all else of it is done, so one that is up is complete, whenever its maker
- * was killed. The rules as they were loaded last are kept in ROOT/net/pf.nat, to
+ * was killed. The rules as they were loaded last are kept in ROOT/net/pf.rules, to
  * see without pfctl(8) whether they are what they should be now.
  */
 #include <stdio.h>
@@ -14,14 +14,15 @@
 #include "network/freebsd/os.h"
 #include "network/hosts.h"
 
-#define NAT_RECORD "pf.nat"
-#define NAT_MAX (1024 * 1024)
+#define RECORD "pf.rules"
+#define RULES_MAX (1024 * 1024)
 #define BRIDGES_MAX 10000
 #define HOOKS_MAX (1024 * 1024)
-/* In pot-nat itself, the same whoever writes it: on to the nodes' own. */
+/* In pot-nat and pot-filter themselves, the same whoever writes it: on to the nodes' own. */
 #define NAT_ROOT "nat-anchor \"*\"\n"
+#define FILTER_ROOT "anchor \"*\"\n"
 
-/* ---- translation rules ---------------------------------------------------------------- */
+/* ---- the node's rules ----------------------------------------------------------------- */
 
 struct gathering {
 	struct net *n;
@@ -49,7 +50,9 @@ gather_bridge(void *arg, const struct net_bridge *b)
 		g->v = v;
 		g->cap = cap;
 	}
-	g->v[g->nv] = (struct rules_bridge){ .net4 = b->net4, .net6 = b->net6, .nat6 = b->nat6 };
+	g->v[g->nv] = (struct rules_bridge){
+		.net4 = b->net4, .net6 = b->net6, .gw4 = b->gw4, .gw6 = b->gw6, .nat6 = b->nat6
+	};
 	memcpy(g->v[g->nv++].ifname, b->ifname, sizeof(b->ifname));
 	return 0;
 }
@@ -66,12 +69,13 @@ gather_outward(void *arg, const char *name, struct err *e)
 	return strv_check(g->out, "the host's interfaces", e);
 }
 
-int
-os_nat_text(struct net *n, struct net_os *os, struct buf *text, struct err *e)
+/* How they should be now, for the bridges that are on the host. */
+static int
+print_rules(struct net *n, struct net_os *os, struct buf *nat, struct buf *filter, struct err *e)
 {
 	AUTO_FINI(strv) struct strv out4 = STRV_INIT(BRIDGES_MAX), out6 = STRV_INIT(BRIDGES_MAX);
 	struct gathering g = { .n = n, .os = os, .e = e };
-	struct rules_nat r = { .node = n->node, .out4 = &out4, .out6 = &out6 };
+	struct rules_node r = { .node = n->node, .out4 = &out4, .out6 = &out6 };
 	int rc = net_bridge_list(n, gather_bridge, &g, e);
 
 	g.out = &out4;
@@ -83,67 +87,91 @@ os_nat_text(struct net *n, struct net_os *os, struct buf *text, struct err *e)
 	r.bridges = g.v;
 	r.nbridges = g.nv;
 	if (rc == 0) {
-		rules_nat_print(&r, text);
-		rc = buf_check(text, "pf's rules", e);
+		rules_nat_print(&r, nat);
+		rules_filter_print(&r, filter);
+		rc = buf_check(nat, "pf's rules", e);
 	}
 	free(g.v);
-	return rc;
+	return rc < 0 ? rc : buf_check(filter, "pf's rules", e);
+}
+
+int
+os_rules_are(struct net *n, struct net_os *os, struct err *e)
+{
+	char anchor[RULES_PATH];
+	int rc;
+
+	rules_anchor_nat(n->node, anchor);
+	if ((rc = pf_filled(&os->pf, anchor, e)) <= 0)
+		return rc;
+	rules_anchor_filter(n->node, anchor);
+	return pf_filled(&os->pf, anchor, e);
 }
 
 /* 1: they are there as they were loaded, and that is how they should be. */
 static int
-nat_is_loaded(struct net *n, struct net_os *os, const struct buf *want, bool thorough, struct err *e)
+are_loaded(struct net *n, struct net_os *os, const struct buf *want, struct err *e)
 {
-	AUTO_FINI(buf) struct buf was = BUF_INIT(NAT_MAX);
-	char anchor[RULES_PATH];
+	AUTO_FINI(buf) struct buf was = BUF_INIT(2 * RULES_MAX);
 
-	if (file_read(n->fd, NAT_RECORD, &was, NULL) < 0 || was.len != want->len ||
+	if (file_read(n->fd, RECORD, &was, NULL) < 0 || was.len != want->len ||
 	    memcmp(was.data, want->data, want->len) != 0)
 		return 0;
-	if (want->len == 0)
-		return 1;
+	return want->len == 0 ? 1 : os_rules_are(n, os, e);
+}
+
+static int
+load(struct net *n, struct net_os *os, const struct buf *nat, const struct buf *filter, struct err *e)
+{
+	char anchor[RULES_PATH];
+	int rc;
+
+	/* Walls first: nobody is let out before they stand. */
+	rules_anchor_filter(n->node, anchor);
+	rc = pf_load(&os->pf, anchor, buf_cstr(filter), e);
+	if (rc == 0)
+		rc = pf_load(&os->pf, RULES_FILTER, FILTER_ROOT, e);
+	fault_point("net.filter.loaded");
 	rules_anchor_nat(n->node, anchor);
-	return thorough ? pf_filled(&os->pf, anchor, e) : pf_has(&os->pf, RULES_NAT, n->node, e);
+	if (rc == 0)
+		rc = pf_load(&os->pf, anchor, buf_cstr(nat), e);
+	fault_point("net.nat.loaded");
+	return rc == 0 ? pf_load(&os->pf, RULES_NAT, NAT_ROOT, e) : rc;
 }
 
 int
-os_nat_load(struct net *n, struct net_os *os, bool thorough, struct err *e)
+os_rules_load(struct net *n, struct net_os *os, struct err *e)
 {
-	AUTO_FINI(buf) struct buf text = BUF_INIT(NAT_MAX);
-	char anchor[RULES_PATH];
-	int rc = os_nat_text(n, os, &text, e), there;
+	AUTO_FINI(buf) struct buf nat = BUF_INIT(RULES_MAX), filter = BUF_INIT(RULES_MAX);
+	AUTO_FINI(buf) struct buf both = BUF_INIT(2 * RULES_MAX);
+	int rc = print_rules(n, os, &nat, &filter, e), there;
 
 	if (rc < 0)
 		return rc;
-	there = nat_is_loaded(n, os, &text, thorough, e);
+	buf_add(&both, nat.data, nat.len);
+	buf_add(&both, filter.data, filter.len);
+	if ((rc = buf_check(&both, "pf's rules", e)) < 0)
+		return rc;
+	there = are_loaded(n, os, &both, e);
 	if (there != 0)
 		return there < 0 ? there : 0;
-	rules_anchor_nat(n->node, anchor);
-	rc = pf_load(&os->pf, anchor, buf_cstr(&text), e);
-	fault_point("net.nat.loaded");
+	rc = load(n, os, &nat, &filter, e);
 	if (rc == 0)
-		rc = pf_load(&os->pf, RULES_NAT, NAT_ROOT, e);
-	if (rc == 0)
-		rc = file_write_atomic(n->fd, NAT_RECORD, 0600, text.data, text.len, e);
+		rc = file_write_atomic(n->fd, RECORD, 0600, both.data, both.len, e);
 	return rc < 0 ? rc : 1;
 }
 
 int
-os_hooks_check(bool rdr, struct err *e)
+os_hook_check(unsigned hook, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(HOOKS_MAX);
-	bool has_nat, has_rdr;
+	const struct rules_hook *h = &rules_hooks[hook];
 	int rc = pf_main_rules(&text, e);
 
-	if (rc < 0)
+	if (rc < 0 || rules_hook_is(h, buf_cstr(&text)))
 		return rc;
-	rules_hooks(buf_cstr(&text), &has_nat, &has_rdr);
-	if (rdr ? has_rdr : has_nat)
-		return 0;
-	err_set(e, E_STATE, "the host's pf rules do not lead to those of pot: %s",
-	    rdr ? "published ports would not answer" : "pots reach nobody outside");
-	return err_hint(e, "put before the filter rules of pf.conf, then load it: %s",
-	    rdr ? "rdr-anchor \"" RULES_RDR "/*\"" : "nat-anchor " RULES_NAT);
+	err_set(e, E_STATE, "the host's pf rules do not lead to those of pot: %s", h->without);
+	return err_hint(e, "put before the filter rules of pf.conf, then load it: %s", h->line);
 }
 
 /* ---- bridges --------------------------------------------------------------------------- */
@@ -239,21 +267,25 @@ look(struct net *n, struct net_os *os, const struct net_bridge *v, size_t nv, st
 		if (rc <= 0)
 			return rc;
 	}
-	return pf_has(&os->pf, RULES_NAT, n->node, e);
+	return os_rules_are(n, os, e);
 }
 
 /* pf on and the rules loaded. 1: they were gone, and pots missed them. */
 static int
-ensure_nat(struct net *n, struct net_os *os, struct err *e)
+ensure_rules(struct net *n, struct net_os *os, struct err *e)
 {
-	struct err why = ERR_INIT;
 	int loaded, rc = os_pf_on(n, os, e), there;
 
-	if (rc < 0 || (there = rc = pf_has(&os->pf, RULES_NAT, n->node, e)) < 0)
+	if (rc < 0 || (there = rc = os_rules_are(n, os, e)) < 0)
 		return rc;
-	loaded = os_nat_load(n, os, false, e);
-	if (loaded > 0 && os_hooks_check(false, &why) < 0)
-		event_warn(&n->events, "%s (%s)", why.msg, why.hint);
+	loaded = os_rules_load(n, os, e);
+	for (unsigned hook = 0; loaded > 0 && hook < RULES_HOOK_COUNT; hook++) {
+		struct err why = ERR_INIT;
+
+		/* Who publishes a port is told by its start. */
+		if (hook != RULES_HOOK_RDR && os_hook_check(hook, &why) < 0)
+			event_warn(&n->events, "%s (%s)", why.msg, why.hint);
+	}
 	return loaded <= 0 || there ? (loaded < 0 ? loaded : 0) : see_pots(n, os, e);
 }
 
@@ -276,7 +308,7 @@ os_ensure(struct net *n, struct net_os *os, const struct net_bridge *v, size_t n
 		}
 	}
 	if (rc >= 0)
-		rc = ensure_nat(n, os, e);
+		rc = ensure_rules(n, os, e);
 	return rc < 0 ? rc : missed || rc > 0;
 }
 

@@ -4,7 +4,9 @@
  * down.c's, what pots share is shared.c's.
  *
  * There are no elements for what may come out of a link (NET_EL_SOURCE and its kin): pf sees no
- * frames between members of a bridge. docs/platforms.md says so.
+ * frames between members of a bridge, unless the host's owner wants it to. The bridge holds
+ * a link to its MAC, the host knows the MAC of each address for good, and packets that
+ * leave the bridge are of its range (rules.c). docs/platforms.md says what that leaves open.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include "network/freebsd/os.h"
 #include "network/hosts.h"
 
-#define RDR_MAX (1024 * 1024)
+#define RULES_MAX (1024 * 1024)
 
 static int
 check_rates(const struct net_spec *s, struct err *e)
@@ -41,6 +43,23 @@ make_epair(struct net_os *os, const char *name, char inner[static NET_IFNAME], s
 	return rc;
 }
 
+static bool
+is_link_local(const struct ip_addr *a)
+{
+	return a->family == 6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+int
+os_attach(struct net_os *os, const struct net_plan_link *l, struct err *e)
+{
+	int rc = link_member_add(&os->links, l->bridge, l->host, l->inner_mac, l->isolated, e);
+
+	for (size_t i = 0; rc == 0 && i < l->naddrs; i++)
+		if (!is_link_local(&l->addrs[i].addr))
+			rc = link_neighbor_set(l->bridge, &l->addrs[i].addr, l->inner_mac, e);
+	return rc;
+}
+
 static int
 make_link(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan_link *l, int jid,
     struct err *e)
@@ -60,7 +79,7 @@ make_link(struct net *n, struct net_os *os, const struct net_spec *s, const stru
 	if (rc == 0)
 		rc = link_set_mac(&os->links, inner, l->inner_mac, e);
 	if (rc == 0)
-		rc = link_member_add(&os->links, l->bridge, l->host, l->isolated, e);
+		rc = os_attach(os, l, e);
 	if (rc == 0)
 		rc = link_up(&os->links, l->host, e);
 	if (rc == 0)
@@ -72,19 +91,33 @@ make_link(struct net *n, struct net_os *os, const struct net_spec *s, const stru
 	return rc;
 }
 
+int
+os_pot_rules(const struct net *n, const struct net_plan *p, struct buf *text, struct err *e)
+{
+	const struct rules_pot r = { .node = n->node, .plan = p, .members = os_sysctl_get(OS_MEMBERS) == 1 };
+
+	rules_pot_print(&r, text);
+	return buf_check(text, "pf's rules", e);
+}
+
 static int
 publish(struct net *n, struct net_os *os, const struct net_spec *s, const struct net_plan *p, struct err *e)
 {
-	AUTO_FINI(buf) struct buf text = BUF_INIT(RDR_MAX);
+	AUTO_FINI(buf) struct buf rdr = BUF_INIT(RULES_MAX), filter = BUF_INIT(RULES_MAX);
 	char anchor[RULES_PATH];
-	int rc;
+	int rc = os_pot_rules(n, p, &filter, e);
 
-	rules_rdr_print(n->node, p->elems, p->nelems, &text);
-	if ((rc = buf_check(&text, "pf's rules", e)) < 0 || text.len == 0)
+	rules_rdr_print(n->node, p->elems, p->nelems, &rdr);
+	if (rc < 0 || (rc = buf_check(&rdr, "pf's rules", e)) < 0)
 		return rc;
+	rules_anchor_pot(n->node, s->id, anchor);
+	if (filter.len > 0 && (rc = pf_load(&os->pf, anchor, buf_cstr(&filter), e)) < 0)
+		return rc;
+	fault_point("net.up.filter");
 	rules_anchor_rdr(n->node, s->id, anchor);
-	rc = os_hooks_check(true, e);
-	return rc < 0 ? rc : pf_load(&os->pf, anchor, buf_cstr(&text), e);
+	if (rdr.len > 0 && (rc = os_hook_check(RULES_HOOK_RDR, e)) == 0)
+		rc = pf_load(&os->pf, anchor, buf_cstr(&rdr), e);
+	return rc;
 }
 
 static int
@@ -97,7 +130,7 @@ read_back(struct net *n, struct net_os *os, const struct net_spec *s, const stru
 		rc = link_member_is(&os->links, p->links[i].bridge, p->links[i].host, e);
 	rules_anchor_rdr(n->node, s->id, anchor);
 	if (rc == 1 && s->nports > 0)
-		rc = pf_has(&os->pf, RULES_RDR, anchor + sizeof(RULES_RDR "/") - 1, e);
+		rc = pf_filled(&os->pf, anchor, e);
 	if (rc == 0) {
 		err_set(e, E_BUSY,
 		    "the pot's network vanished while it was made: somebody else changes bridges or pf");

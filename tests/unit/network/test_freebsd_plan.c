@@ -31,6 +31,7 @@ static struct {
 	int countdown; /* the request that fails; 0: none */
 	bool hooks;    /* pf.conf leads to our anchors */
 	bool pf_on;
+	bool members; /* pf is asked about frames on bridges */
 } sys;
 
 static size_t
@@ -220,9 +221,10 @@ link_addr_where(const struct ip_addr *a, char ifname[static NET_IFNAME], struct 
 }
 
 int
-link_member_add(struct link_sys *l, const char *bridge, const char *member, bool isolated, struct err *e)
+link_member_add(struct link_sys *l, const char *bridge, const char *member, const uint8_t mac[static NET_MAC],
+    bool isolated, struct err *e)
 {
-	int rc = request(e, "member %s %s%s", bridge, member, isolated ? " isolated" : "");
+	int rc = request(e, "member %s %s %02x:…%s", bridge, member, mac[0], isolated ? " isolated" : "");
 
 	if (rc == 0)
 		appear("%s<%s", bridge, member);
@@ -236,6 +238,35 @@ link_member_is(struct link_sys *l, const char *bridge, const char *member, struc
 
 	snprintf(both, sizeof(both), "%s<%s", bridge, member);
 	return is_there(both);
+}
+
+int
+link_neighbor_set(
+    const char *ifname, const struct ip_addr *a, const uint8_t mac[static NET_MAC], struct err *e)
+{
+	char text[IP_TEXT];
+	int rc;
+
+	ip_print(a, text);
+	rc = request(e, "neighbor %s %s %02x:…", ifname, text, mac[0]);
+	if (rc == 0)
+		appear("%s=neighbor %s", ifname, text);
+	return rc;
+}
+
+int
+link_neighbor_del(const char *ifname, const struct ip_addr *a, struct err *e)
+{
+	char text[IP_TEXT], both[80];
+	int rc = 0;
+
+	ip_print(a, text);
+	snprintf(both, sizeof(both), "%s=neighbor %s", ifname, text);
+	if (is_there(both))
+		rc = request(e, "forget %s %s", ifname, text);
+	if (rc == 0)
+		vanish(both);
+	return rc;
 }
 
 int
@@ -281,7 +312,7 @@ link_group_each(struct link_sys *l, const char *group, link_name_fn *fn, void *a
 
 	for (size_t i = 0; rc == 0 && i < sys.there.n; i++)
 		if (strpbrk(sys.there.v[i], "=</") == NULL && strcmp(sys.there.v[i], "em0") != 0 &&
-		    strcmp(sys.there.v[i], RULES_NAT) != 0)
+		    strcmp(sys.there.v[i], RULES_NAT) != 0 && strcmp(sys.there.v[i], RULES_FILTER) != 0)
 			rc = fn(arg, sys.there.v[i], e);
 	return rc;
 }
@@ -331,15 +362,6 @@ pf_flush(struct pf *pf, const char *anchor, struct err *e)
 }
 
 int
-pf_has(struct pf *pf, const char *parent, const char *name, struct err *e)
-{
-	char path[160];
-
-	snprintf(path, sizeof(path), "%s/%s", parent, name);
-	return is_there(path);
-}
-
-int
 pf_filled(struct pf *pf, const char *anchor, struct err *e)
 {
 	return is_there(anchor);
@@ -352,7 +374,8 @@ pf_children(struct pf *pf, const char *parent, const char *prefix, struct strv *
 
 	snprintf(path, sizeof(path), "%s/%s", parent, prefix);
 	for (size_t i = 0; i < sys.there.n; i++)
-		if (strncmp(sys.there.v[i], path, strlen(path)) == 0)
+		if (strncmp(sys.there.v[i], path, strlen(path)) == 0 &&
+		    strchr(sys.there.v[i] + strlen(parent) + 1, '/') == NULL)
 			strv_add(out, sys.there.v[i] + strlen(parent) + 1);
 	return strv_check(out, "anchors", e);
 }
@@ -360,14 +383,17 @@ pf_children(struct pf *pf, const char *parent, const char *prefix, struct strv *
 int
 pf_main_rules(struct buf *out, struct err *e)
 {
-	buf_str(out, sys.hooks ? RULES_HOOKS : "nat on em0 inet from any to any -> (em0)\n");
+	buf_str(out,
+	    sys.hooks
+		? "nat-anchor \"pot-nat\" all\nrdr-anchor \"pot-rdr/*\" all\nanchor \"pot-filter\" all\n"
+		: "nat on em0 inet from any to any -> (em0)\n");
 	return 0;
 }
 
 long
 os_sysctl_get(const char *name)
 {
-	return 1;
+	return strcmp(name, OS_MEMBERS) == 0 ? sys.members : 1;
 }
 
 int
@@ -465,6 +491,13 @@ teardown(void **state)
 	return 0;
 }
 
+static void
+clear_log(void)
+{
+	buf_fini(&sys.log);
+	sys.log = (struct buf)BUF_INIT(1 << 20);
+}
+
 /* The log in one piece, with the pot's interface as VETH; and empty from now on. */
 static void
 expect_log(struct world *w, const char *want)
@@ -479,20 +512,26 @@ expect_log(struct world *w, const char *want)
 	}
 	buf_str(&b, at);
 	assert_string_equal(buf_cstr(&b), want);
-	buf_fini(&sys.log);
-	sys.log = (struct buf)BUF_INIT(1 << 20);
+	clear_log();
 }
 
+#define RULES_LOADED "load pot-filter/" NODE "\nload pot-filter\nload pot-nat/" NODE "\nload pot-nat\n"
 #define SHARED                                                                                      \
 	"forward 4 6\nbridge " BRIDGE "\nlabel " BRIDGE " group pot0123abcdn 'pot public bridge'\n" \
 	"mac " BRIDGE " 0a:…\nip6 " BRIDGE " on\naddress " BRIDGE " 10.192.0.1/16\n"                \
 	"address " BRIDGE " fd00:1::1/64\naddress " BRIDGE " fe80::1/64\nup " BRIDGE                \
-	"\npf on\nload pot-nat/" NODE "\nload pot-nat\n"
-#define POT_UP                                                                             \
-	"epair VETH\nlabel VETH group pot0123abcdn 'web'\nmac VETH fe:…\nip6 VETH off\n" \
-	"mac epair20000b 02:…\nmember " BRIDGE " VETH\nup VETH\nmove epair20000b into 7\n" \
-	"inside 7 lo0 epair20000b as eth0 10.192.0.2/16 fd00:1::2/64 fe80::"
-#define POT_DOWN "flush pot-rdr/" NODE "-" ID "\ndestroy VETH\n"
+	"\npf on\n" RULES_LOADED
+#define POT_LINK                                                                                             \
+	"epair VETH\nlabel VETH group pot0123abcdn 'web'\nmac VETH fe:…\nip6 VETH off\n"                   \
+	"mac epair20000b 02:…\nmember " BRIDGE " VETH 02:…\n"                                              \
+	"neighbor " BRIDGE " 10.192.0.2 02:…\nneighbor " BRIDGE " fd00:1::2 02:…\nup VETH\n"               \
+	"move epair20000b into 7\n"                                                                          \
+	"inside 7 lo0 epair20000b as eth0 10.192.0.2/16 fd00:1::2/64 fe80::2a:aff:fec0:2/64 via 10.192.0.1 " \
+	"via fd00:1::1\n"
+#define POT_PORTS "load pot-filter/" NODE "/" ID "\nload pot-rdr/" NODE "-" ID "\n"
+#define POT_DOWN                                                                          \
+	"flush pot-rdr/" NODE "-" ID "\nflush pot-filter/" NODE "/" ID "\ndestroy VETH\n" \
+	"forget " BRIDGE " 10.192.0.2\nforget " BRIDGE " fd00:1::2\n"
 
 /* The whole life of a pot's network: what is made, in order, and what is left when it is down. */
 static void
@@ -500,17 +539,9 @@ test_order(void **state)
 {
 	struct world *w = *state;
 	struct err e = ERR_INIT;
-	const char *at;
 
 	assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), 0);
-	/* The link-local address follows from the MAC: not spelt out. */
-	assert_memory_equal(buf_cstr(&sys.log), SHARED, strlen(SHARED));
-	at = strstr(buf_cstr(&sys.log), "inside 7");
-	assert_non_null(at);
-	assert_non_null(strstr(at, " via 10.192.0.1 via fd00:1::1\nload pot-rdr/" NODE "-" ID "\n"));
-	buf_fini(&sys.log);
-	sys.log = (struct buf)BUF_INIT(1 << 20);
-
+	expect_log(w, SHARED POT_LINK POT_PORTS);
 	assert_int_equal(net_down(w->net, &w->spec, &e), 0);
 	expect_log(w, POT_DOWN);
 	/* Again: nothing is there. */
@@ -531,44 +562,193 @@ test_second(void **state)
 	expect_log(w, "");
 	w->spec.nports = 0;
 	assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), 0);
-	assert_null(strstr(buf_cstr(&sys.log), "load"));
-	assert_memory_equal(buf_cstr(&sys.log), "epair ", 6);
+	expect_log(w, POT_LINK);
+}
+
+/* A host as it was before the first pot. */
+static void
+clean_host(void)
+{
+	memset(&sys.there, 0, sizeof(sys.there));
+	sys.pf_on = false;
+	appear("em0");
+	clear_log();
+}
+
+static int
+do_up(struct world *w, struct err *e)
+{
+	return net_up(w->net, &w->spec, 77, NULL, e);
+}
+
+static int
+do_down(struct world *w, struct err *e)
+{
+	return net_down(w->net, &w->spec, e);
+}
+
+static int
+do_bridge(struct world *w, struct err *e)
+{
+	return net_bridge_up(w->net, "public", e);
+}
+
+/* All that can be gone at once. */
+static int
+do_repair(struct world *w, struct err *e)
+{
+	return net_repair(w->net, &w->spec, 1, e);
+}
+
+static int
+do_fini(struct world *w, struct err *e)
+{
+	return net_fini(w->net, e);
+}
+
+/*
+ * Makes each request of do_it fail in turn, on a host that `before` has prepared: the failure is told,
+ * `left` looks at what it left, and do_it again goes through. How many requests there are.
+ */
+static int
+fail_each(struct world *w, int (*before)(struct world *, struct err *),
+    int (*do_it)(struct world *, struct err *), void (*left)(struct world *))
+{
+	for (int at = 1;; at++) {
+		struct err e = ERR_INIT;
+		int rc;
+
+		clean_host();
+		assert_true(before == NULL || before(w, &e) >= 0);
+		sys.countdown = at;
+		rc = do_it(w, &e);
+		if (sys.countdown > 0) {
+			assert_true(rc >= 0);
+			sys.countdown = 0;
+			return at - 1;
+		}
+		assert_int_equal(rc, -E_SYS);
+		assert_non_null(strstr(e.msg, "injected"));
+		if (left != NULL)
+			left(w);
+		assert_true(do_it(w, &e) >= 0);
+	}
+}
+
+static void
+nothing_of_the_pot(struct world *w)
+{
+	char anchor[RULES_PATH];
+
+	assert_false(is_there(w->veth));
+	assert_false(is_there(BRIDGE "=neighbor 10.192.0.2"));
+	rules_anchor_rdr(NODE, ID, anchor);
+	assert_false(is_there(anchor));
+	rules_anchor_pot(NODE, ID, anchor);
+	assert_false(is_there(anchor));
 }
 
 /* Whatever fails, nothing of the pot is left, and the next start goes through. */
 static void
-test_failures(void **state)
+test_up_fails(void **state)
 {
 	struct world *w = *state;
-	char anchor[RULES_PATH];
-	int at, failed = 0;
 
-	rules_anchor_rdr(NODE, ID, anchor);
-	for (at = 1;; at++) {
-		struct err e = ERR_INIT;
-		int rc;
+	/* 14 for what pots share, 13 of the pot's own. */
+	assert_int_equal(fail_each(w, NULL, do_up, nothing_of_the_pot), 27);
+	assert_int_equal(fail_each(w, do_bridge, do_up, nothing_of_the_pot), 13);
+	assert_int_equal(fail_each(w, NULL, do_bridge, NULL), 14);
+}
 
-		sys.countdown = at;
-		rc = net_up(w->net, &w->spec, 77, NULL, &e);
-		if (sys.countdown > 0) {
-			assert_int_equal(rc, 0);
-			sys.countdown = 0;
-			break;
-		}
-		assert_int_equal(rc, -E_SYS);
-		assert_non_null(strstr(e.msg, "injected"));
-		assert_false(is_there(w->veth));
-		assert_false(is_there(anchor));
-		failed++;
-		/* What pots share may stay, whole or to be completed. A clean host again for the next. */
-		assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), 0);
-		assert_true(is_there(w->veth) && is_there(anchor));
-		memset(&sys.there, 0, sizeof(sys.there));
-		sys.pf_on = false;
-		appear("em0");
-	}
-	/* 12 for what pots share, 10 of the pot's own. */
-	assert_int_equal(failed, 22);
+/* One part that cannot be taken away keeps no other. */
+static void
+all_but_one(struct world *w)
+{
+	static const char *const parts[] = { "pot-rdr/" NODE "-" ID, "pot-filter/" NODE "/" ID,
+		BRIDGE "=neighbor 10.192.0.2", BRIDGE "=neighbor fd00:1::2" };
+	int left = is_there(w->veth);
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		left += is_there(parts[i]);
+	/* Who cannot be forgotten is looked for in turn: the other may be left with him. */
+	assert_in_range(left, 1, 2);
+}
+
+static void
+test_down_fails(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(fail_each(w, do_up, do_down, all_but_one), 5);
+	do_down(w, NULL);
+	nothing_of_the_pot(w);
+}
+
+static int
+up_and_flushed(struct world *w, struct err *e)
+{
+	int rc = do_up(w, e);
+
+	vanish("pot-nat/" NODE);
+	vanish("pot-rdr/" NODE "-" ID);
+	vanish("pot-filter/" NODE "/" ID);
+	vanish(BRIDGE);
+	return rc;
+}
+
+static void
+test_repair_fails(void **state)
+{
+	struct world *w = *state;
+
+	/* Bridge 9, node's rules 4, membership and neighbours 3, the pot's rules 2. */
+	assert_int_equal(fail_each(w, up_and_flushed, do_repair, NULL), 18);
+	assert_int_equal(do_repair(w, NULL), 0);
+}
+
+static int
+fresh_and_up(struct world *w, struct err *e)
+{
+	int rc = net_init(w->net, e);
+
+	if (rc == 0)
+		rc = net_lease(w->net, ID, "web", "public", STACK_DUAL, &(struct ip_addr){ 0 },
+		    &(struct ip_addr){ 0 }, &w->spec.leases[0], e);
+	return rc < 0 ? rc : do_up(w, e);
+}
+
+/* Records stay as long as anything on the host does. */
+static void
+still_known(struct world *w)
+{
+	struct net_bridge b;
+
+	assert_int_equal(net_bridge_get(w->net, "public", &b, NULL), 0);
+}
+
+static void
+test_fini_fails(void **state)
+{
+	struct world *w = *state;
+
+	/* Two interfaces, six anchors, the settings. */
+	assert_int_equal(fail_each(w, fresh_and_up, do_fini, still_known), 9);
+	assert_int_equal(net_init(w->net, NULL), 0); /* for teardown */
+}
+
+/* Where pf looks at frames, a pot without ports has rules too: it is held to its addresses. */
+static void
+test_members(void **state)
+{
+	struct world *w = *state;
+	struct err e = ERR_INIT;
+
+	sys.members = true;
+	w->spec.nports = 0;
+	assert_int_equal(do_bridge(w, &e), 0);
+	clear_log();
+	assert_int_equal(do_up(w, &e), 0);
+	expect_log(w, POT_LINK "load pot-filter/" NODE "/" ID "\n");
 }
 
 /* A link that a killed start left is made anew. */
@@ -612,18 +792,25 @@ test_repair(void **state)
 	snprintf(member, sizeof(member), BRIDGE "<%s", w->veth);
 	assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), 0);
 	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 0);
-	buf_fini(&sys.log);
-	sys.log = (struct buf)BUF_INIT(1 << 20);
+	clear_log();
 
 	vanish(anchor);
 	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 1);
 	expect_log(w, "load pot-rdr/" NODE "-" ID "\n");
+	vanish("pot-filter/" NODE "/" ID);
+	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 1);
+	expect_log(w, "load pot-filter/" NODE "/" ID "\n");
 	vanish(member);
 	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 1);
-	expect_log(w, "member " BRIDGE " VETH\n");
+	expect_log(w,
+	    "member " BRIDGE " VETH 02:…\nneighbor " BRIDGE " 10.192.0.2 02:…\n"
+	    "neighbor " BRIDGE " fd00:1::2 02:…\n");
 	vanish("pot-nat/" NODE);
 	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 1);
-	expect_log(w, "load pot-nat/" NODE "\nload pot-nat\n");
+	expect_log(w, RULES_LOADED);
+	vanish("pot-filter/" NODE);
+	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 1);
+	expect_log(w, RULES_LOADED);
 	assert_int_equal(net_repair(w->net, &w->spec, 1, &e), 0);
 	expect_log(w, "");
 }
@@ -689,7 +876,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_up_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_down_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_repair_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fini_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leftover, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hooks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repair, setup, teardown),
