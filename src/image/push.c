@@ -275,7 +275,7 @@ static int
 sign(struct push *p, struct err *e)
 {
 	const struct part *last = &p->parts[p->nparts - 1];
-	const struct sign_subject subject = { last->digest, last->text.len, last->m->media_type };
+	const struct referrer_subject subject = { last->digest, last->text.len, last->m->media_type };
 
 	return sign_push(&p->remote, p->a->store, p->a->key, &subject, p->a->dest->tag, e);
 }

@@ -7,6 +7,7 @@
 #ifndef IMAGE_SIGN_H
 #define IMAGE_SIGN_H
 
+#include "image/referrers.h"
 #include "image/remote.h"
 #include "image/signify.h"
 #include "image/store.h"
@@ -32,13 +33,7 @@ typedef int sign_found_fn(void *arg, const struct sign_found *, struct err *);
 /* All statements about this digest that can be read; what is damaged is passed over. */
 int sign_each(struct remote *, const struct digest *, sign_found_fn *, void *arg, struct err *) MUST_CHECK;
 
-/* What is signed, as a descriptor says it. */
-struct sign_subject {
-	struct digest digest;
-	uint64_t size;
-	const char *media_type;
-};
-int sign_push(struct remote *, struct img_store *, const struct sign_secret *, const struct sign_subject *,
-    const char *tag, struct err *) MUST_CHECK;
+int sign_push(struct remote *, struct img_store *, const struct sign_secret *,
+    const struct referrer_subject *, const char *tag, struct err *) MUST_CHECK;
 
 #endif

@@ -121,7 +121,7 @@ pot_image_sign(struct pot_ctx *c, const char *name, const struct pot_sign_key *k
 	AUTO(img_store) struct img_store *store = NULL;
 	AUTO_FINI(remote_manifest) struct remote_manifest m;
 	AUTO_FINI(remote) struct remote r = REMOTE_INIT;
-	struct sign_subject subject;
+	struct referrer_subject subject;
 	struct reference ref;
 	struct img_net net;
 	int rc;
@@ -131,7 +131,7 @@ pot_image_sign(struct pot_ctx *c, const char *name, const struct pot_sign_key *k
 	if ((rc = lib_key(k, &key, e)) < 0 || (rc = find(c, name, &net, &ref, &r, &m, e)) < 0 ||
 	    (rc = lib_store(c, &store, e)) < 0)
 		return rc;
-	subject = (struct sign_subject){ m.digest, m.text.len, m.parsed->media_type };
+	subject = (struct referrer_subject){ m.digest, m.text.len, m.parsed->media_type };
 	digest_print(&m.digest, digest);
 	return sign_push(&r, store, &key, &subject, ref.tag, e);
 }
