@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "image/classic.h"
+#include "image/sending.h"
 #include "model/imgrecord.h"
 
 #define CHUNK (256u * 1024)
@@ -80,19 +80,14 @@ fill_head(const struct classic_give *g, struct stor_fs head, struct err *e)
 struct packer {
 	const struct classic_give *g;
 	struct stor_fs head;
-	int fd;
-	int rc;
-	struct err err;
 };
 
-static void *
-pack(void *arg)
+static int
+pack(void *arg, int fd, struct err *e)
 {
-	struct packer *p = arg;
+	const struct packer *p = arg;
 
-	p->rc = stor_pack(p->g->stor, p->g->fs, p->g->snapshot, p->head, p->g->snapshot, p->fd, &p->err);
-	fd_close(take_fd(p->fd));
-	return NULL;
+	return stor_pack(p->g->stor, p->g->fs, p->g->snapshot, p->head, p->g->snapshot, fd, e);
 }
 
 static int
@@ -163,26 +158,14 @@ compress(const struct classic_give *g, int from, int to, struct err *e)
 static int
 run(const struct classic_give *g, struct stor_fs head, int to, struct err *e)
 {
-	struct packer p = { g, head, -1, 0, ERR_INIT };
-	pthread_t thread;
-	int ends[2], rc;
+	struct packer p = { g, head };
+	struct sending sending;
+	int rc, from = sending_begin(&sending, pack, &p, e);
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	p.fd = ends[1];
-	rc = pthread_create(&thread, NULL, pack, &p);
-	if (rc != 0) {
-		fd_close(ends[0]);
-		fd_close(ends[1]);
-		return err_sysno(e, rc, "starting a thread");
-	}
-	rc = compress(g, ends[0], to, e);
-	fd_close(ends[0]); /* if it failed, the sender ends of it */
-	pthread_join(thread, NULL);
-	if (p.rc == 0 || rc == -E_INTR)
-		return rc;
-	*e = p.err;
-	return p.rc;
+	if (from < 0)
+		return from;
+	rc = compress(g, from, to, e);
+	return sending_end(&sending, rc, e);
 }
 
 static int
