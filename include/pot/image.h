@@ -112,12 +112,20 @@ struct pot_net {
 	unsigned stall_s;            /* give up when nothing came for so long; 0: 60 */
 };
 
+/* Layers that a registry offers as streams of zfs or btrfs, too: whether they are taken where the storage is that one. */
+enum pot_streams {
+	POT_STREAMS_CONFIGURED, /* as pull_streams in pot.conf says */
+	POT_STREAMS_NEVER,
+	POT_STREAMS_AUTO,  /* those that were signed as policy.conf wants the image to be */
+	POT_STREAMS_ALWAYS /* also where it asks for no signatures */
+};
 struct pot_pull_args {
 	const char *name;  /* names a registry */
 	const char *as;    /* name on this node, NULL: the same */
 	uint64_t max_size; /* of a layer's files, 0: 64 GiB */
 	bool verify;       /* a good signature is demanded even where no policy does */
 	bool older;        /* an image signed earlier than the last one of this name is taken */
+	enum pot_streams streams;
 	struct pot_net net;
 };
 struct pot_transfer {
@@ -125,6 +133,7 @@ struct pot_transfer {
 	char id[POT_DIGEST_LEN];     /* pull: the manifest of this platform */
 	uint64_t bytes;              /* moved */
 	unsigned blobs, moved, mounted;
+	unsigned streams;    /* layers that were made of streams, or are offered as such */
 	bool changed;        /* pull: the name meant something else before */
 	char signed_by[256]; /* pull: keys whose signatures counted; "" when none was asked for */
 };
@@ -142,6 +151,7 @@ struct pot_push_args {
 	const char *name;               /* on this node */
 	const char *dest;               /* names a registry; NULL: name does */
 	const struct pot_sign_key *key; /* sign what was sent, or NULL */
+	bool streams;                   /* offer the layers as streams of the storage, too */
 	struct pot_net net;
 };
 int pot_image_push(struct pot_ctx *, const struct pot_push_args *, struct pot_transfer *, struct err *);

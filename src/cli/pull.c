@@ -6,6 +6,7 @@ static const struct opt opts[] = {
 	{ "verify", 0, NULL, 0, "refuse it without a good signature, even where no policy asks for one" },
 	{ "allow-older", 0, NULL, 0, "take an image that was signed before the one that is here" },
 	{ "max-size", 0, "SIZE", 0, "refuse a layer that unpacks to more than SIZE (64g)" },
+	{ "streams", 0, "WHEN", 0, "take layers as streams of zfs or btrfs: auto, never or always" },
 	REGISTRY_OPTS,
 	OPT_END,
 };
@@ -37,6 +38,7 @@ const struct cmd cmd_pull = {
 		"blobs: of done: layers it has\n"
 		"moved: of done: layers that were fetched\n"
 		"mounted: of done: always 0\n"
+		"streams: of done: layers that were made of streams\n"
 		"changed: of done: did the name mean something else before?\n"
 		"signed_by: of done: the keys whose signatures counted, or null\n",
 	.run = image_verb,

@@ -4,6 +4,7 @@
 static const struct opt opts[] = {
 	{ "sign", 0, "KEY", OPT_FILE, "sign it with this secret key (see keygen)" },
 	{ "passphrase-stdin", 0, NULL, 0, "read the key's passphrase from standard input" },
+	{ "streams", 0, NULL, 0, "offer the layers as streams of this storage, too (zfs, btrfs)" },
 	REGISTRY_OPTS,
 	OPT_END,
 };
@@ -30,6 +31,7 @@ const struct cmd cmd_push = {
 		"blobs: of done: layers and configs it has\n"
 		"moved: of done: those that were sent\n"
 		"mounted: of done: those that another repository had\n"
+		"streams: of done: layers that are offered as streams, too\n"
 		"changed: of done: always null\n"
 		"signed_by: of done: the key that signed it, or null\n",
 	.run = image_verb,

@@ -11,6 +11,7 @@ attrs_init(struct attrs *a)
 {
 	a->n = 0;
 	a->flags[0] = '\0';
+	a->strict = false;
 	buf_init(&a->text, TEXT_MAX);
 }
 
@@ -51,6 +52,12 @@ attrs_finish(struct attrs *a)
 		a->v[i].value = a->text.data + (uintptr_t)a->v[i].value;
 	}
 	qsort(a->v, a->n, sizeof(a->v[0]), by_name);
+}
+
+int
+attrs_foreign(const char *what, struct err *e)
+{
+	return err_set(e, E_NOTSUP, "it has %s, which no layer carries", what);
 }
 
 int

@@ -16,6 +16,7 @@ struct attrs {
 	struct tar_attr v[ATTRS_MAX];
 	size_t n;
 	struct buf text; /* names and values */
+	bool strict; /* the caller's: E_NOTSUP for a file that has something which a layer does not carry */
 	char flags[256]; /* FreeBSD's, "" none */
 };
 
@@ -28,8 +29,10 @@ bool attrs_equal(const struct attrs *, const struct attrs *);
 bool attrs_add(struct attrs *, const char *name, const void *value, size_t size);
 /* Inside: sorts them. */
 void attrs_finish(struct attrs *);
+/* Inside: what a file has that no layer carries, where that counts. */
+int attrs_foreign(const char *what, struct err *);
 
-/* Per system: adds all that a layer carries, and sets flags. */
+/* Per system: adds all that a layer carries, and sets flags. What it carries not is E_NOTSUP where strict. */
 int attrs_read_os(struct attrs *, int fd, struct err *) MUST_CHECK;
 
 DEFINE_AUTO_FINI(attrs, struct attrs)

@@ -149,10 +149,10 @@ same_time(struct timespec a, struct timespec b)
 
 /* Never touched since the one became a clone of the other? */
 static bool
-is_untouched(const struct stat *a, const struct stat *b)
+is_untouched(const struct walk *w, const struct stat *a, const struct stat *b)
 {
-	return a->st_ino == b->st_ino && same_time(a->st_ctim, b->st_ctim) && a->st_size == b->st_size &&
-	    same_time(a->st_mtim, b->st_mtim) && a->st_mode == b->st_mode;
+	return !w->args->exact && a->st_ino == b->st_ino && same_time(a->st_ctim, b->st_ctim) &&
+	    a->st_size == b->st_size && same_time(a->st_mtim, b->st_mtim) && a->st_mode == b->st_mode;
 }
 
 static bool
@@ -248,7 +248,7 @@ same_symlink(struct walk *w, const char *name, const struct stat *a, const struc
 static int
 is_same(struct walk *w, const char *name, const struct stat *a, const struct stat *b, struct err *e)
 {
-	if (is_untouched(a, b))
+	if (is_untouched(w, a, b))
 		return 1;
 	if (!same_owner(a, b))
 		return 0;
@@ -324,7 +324,7 @@ walk_subdir(struct walk *w, struct place *up, const char *name, const struct sta
 	if ((r = push_dir(&w->now, name, e)) < 0 || (was != NULL && (r = push_dir(&w->was, name, e)) < 0) ||
 	    (r = enter_path(w, name, e)) < 0)
 		return r;
-	if (was != NULL && is_untouched(st, was))
+	if (was != NULL && is_untouched(w, st, was))
 		same = 1;
 	else if (was != NULL && same_owner(st, was) && same_time(st->st_mtim, was->st_mtim))
 		same = same_attrs(w, dir_stack_fd(&w->now), dir_stack_fd(&w->was), e);
@@ -410,6 +410,8 @@ visit(struct walk *w, struct place *p, const char *name, const struct stat *was,
 		    w->len > 0 ? "/" : "", name);
 	if (fstatat(dir_stack_fd(&w->now), name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_sys(e, "%s", name);
+	if (w->args->exact && !is_carried(&st))
+		return err_set(e, E_NOTSUP, "%s: no layer holds sockets and devices", name);
 	if (was != NULL && (was->st_mode & S_IFMT) != (st.st_mode & S_IFMT)) {
 		/* What cannot be in the layer hides the old one only if that is taken away. */
 		if (!is_carried(&st) && is_carried(was) &&
@@ -513,6 +515,7 @@ img_changes_find(const struct diff_args *args, struct changes *out, struct err *
 	memset(out, 0, sizeof(*out));
 	attrs_init(&w.a);
 	attrs_init(&w.b);
+	w.a.strict = w.b.strict = args->exact;
 	w.chunk[0] = malloc(CHUNK);
 	w.chunk[1] = malloc(CHUNK);
 	r = w.chunk[0] == NULL || w.chunk[1] == NULL ? err_nomem(e) : walk_roots(&w, e);

@@ -52,6 +52,11 @@ struct diff_args {
 	 */
 	const char *const *mount_points;
 	const volatile bool *cancel; /* or NULL */
+	/*
+	 * Nothing is believed of who made the tree: no file is taken as the same because of its times, and what would
+	 * be left out is E_NOTSUP.
+	 */
+	bool exact;
 };
 
 void changes_fini(struct changes *);
@@ -63,6 +68,7 @@ bool img_changes_empty(const struct changes *);
 
 struct diff_write_args {
 	int root;
+	bool exact;    /* as in diff_args */
 	int64_t epoch; /* no file is younger than this (SOURCE_DATE_EPOCH); < 0: times as they are */
 	void (*progress)(void *arg, uint64_t done); /* bytes of files; or NULL */
 	void *arg;

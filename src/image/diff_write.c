@@ -277,6 +277,7 @@ img_changes_write(
 	int r = 0;
 
 	attrs_init(&w.attrs);
+	w.attrs.strict = args->exact;
 	if ((w.chunk = malloc(CHUNK)) == NULL)
 		r = err_nomem(e);
 	for (size_t i = 0; r == 0 && i < c->n; i++) {

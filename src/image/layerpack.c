@@ -28,7 +28,8 @@ img_pack_difference(struct img_store *s, const struct img_difference *d, struct 
     uint64_t *bytes, struct err *e)
 {
 	AUTO_FINI(changes) struct changes changes = { 0 };
-	const struct diff_args args = { d->root, d->parent, d->parent < 0 ? NULL : mount_points, d->cancel };
+	const struct diff_args args = { d->root, d->parent, d->parent < 0 || d->exact ? NULL : mount_points,
+		d->cancel, d->exact };
 	struct img_pack *pack = NULL;
 	struct tarout tar;
 	int rc = img_changes_find(&args, &changes, e);
@@ -39,10 +40,10 @@ img_pack_difference(struct img_store *s, const struct img_difference *d, struct 
 		event_info(d->events, "%llu sockets or devices left out", changes.skipped);
 	if (bytes != NULL)
 		*bytes = changes.bytes;
-	if ((rc = img_pack_begin(s, &pack, e)) < 0)
+	if ((rc = img_pack_begin(s, d->expect, &pack, e)) < 0)
 		return rc;
 	struct telling t = { d->events, changes.bytes };
-	const struct diff_write_args write = { d->root, d->epoch, tell, &t, d->cancel };
+	const struct diff_write_args write = { d->root, d->exact, d->epoch, tell, &t, d->cancel };
 	tarout_init(&tar, img_pack_write, pack);
 	rc = img_changes_write(&changes, &write, &tar, e);
 	fault_point("image.commit.packed");

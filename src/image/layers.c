@@ -47,6 +47,34 @@ get_digest(const struct kv *kv, const char *key, struct digest *d, struct err *e
 	return 0;
 }
 
+static bool
+get_id(const struct kv *kv, const char *key, char id[static STOR_ID_LEN])
+{
+	const char *text = kv_get(kv, key);
+
+	if (text == NULL || strlen(text) >= STOR_ID_LEN)
+		return false;
+	memcpy(id, text, strlen(text) + 1);
+	return true;
+}
+
+/* What is not as it should be is as if nothing were known. */
+static void
+parse_stream(const struct kv *kv, struct layer_record *rec)
+{
+	const char *size = kv_get(kv, "stream_size"), *packer = kv_get(kv, "stream_packer");
+	struct layer_stream *m = &rec->made;
+
+	rec->has_stream = size != NULL && packer != NULL && strlen(packer) < sizeof(m->packer) &&
+	    get_digest(kv, "stream", &m->stream.blob, NULL) == 0 &&
+	    text_uint(size, 0, INT64_MAX, &m->stream.size, "size", NULL) == 0 &&
+	    get_id(kv, "stream_id", m->stream.id) && get_id(kv, "stream_from", m->stream.from);
+	if (strcmp(m->stream.from, "-") == 0)
+		m->stream.from[0] = '\0';
+	if (rec->has_stream)
+		memcpy(m->packer, packer, strlen(packer) + 1);
+}
+
 static int
 parse_record(const struct buf *b, struct layer_record *rec, struct err *e)
 {
@@ -64,6 +92,7 @@ parse_record(const struct buf *b, struct layer_record *rec, struct err *e)
 	rec->has_parent = kv_get(&kv, "parent") != NULL;
 	if (rec->has_parent && (r = get_digest(&kv, "parent", &rec->parent, e)) < 0)
 		return r;
+	parse_stream(&kv, rec);
 	size = kv_get(&kv, "size");
 	return size == NULL ? 0 : text_uint(size, 0, UINT64_MAX, &rec->size, "size", e);
 }
@@ -91,6 +120,13 @@ layer_record_write(struct img_store *s, const char *hex, const struct layer_reco
 	if (rec->has_parent)
 		buf_fmt(&b, "parent=%s\n", digest_print(&rec->parent, text));
 	buf_fmt(&b, "size=%llu\n", (unsigned long long)rec->size);
+	if (rec->has_stream) {
+		const struct img_stream *st = &rec->made.stream;
+
+		buf_fmt(&b, "stream=%s\nstream_size=%llu\nstream_id=%s\nstream_from=%s\nstream_packer=%s\n",
+		    digest_print(&st->blob, text), (unsigned long long)st->size, st->id,
+		    st->from[0] != '\0' ? st->from : "-", rec->made.packer);
+	}
 	if ((r = buf_check(&b, "the record of a layer", e)) < 0)
 		return r;
 	return file_write_atomic(s->layers, hex, 0644, b.data, b.len, e);

@@ -2,13 +2,22 @@
 #ifndef IMAGE_LAYERS_H
 #define IMAGE_LAYERS_H
 
+#include "image/layerstream.h"
 #include "image/store.h"
+
+/* The stream of the storage that this layer was made from, or was sent as. */
+struct layer_stream {
+	struct img_stream stream;
+	char packer[IMG_PACKER_LEN]; /* what made the tar of it anew */
+};
 
 struct layer_record {
 	bool has_parent;
 	struct digest parent; /* chain id */
 	struct digest diff;
 	uint64_t size; /* of its files */
+	bool has_stream;
+	struct layer_stream made;
 };
 
 /* hex: the digits of the chain id. E_NOENT. */

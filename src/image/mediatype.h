@@ -72,9 +72,15 @@ bool media_is_valid(const char *name);
 #define ANN_BASE_DIGEST "org.opencontainers.image.base.digest"
 /* On a stream's descriptor: the digest of the tar layer (its manifest's descriptor) that it stands for. */
 #define ANN_STREAM_OF "io.pot.stream.of"
-/* On a stream's descriptor: GUIDs, 16 hexadecimal digits, of the snapshot it makes and of the one it needs. */
+/*
+ * On a stream's descriptor: ids of the snapshot it makes and of the one it needs, in lower-case hexadecimal digits: 16
+ * of zfs's GUID, 32 of btrfs's UUID. FROM is not there where the stream is whole.
+ */
 #define ANN_STREAM_GUID "io.pot.stream.guid"
 #define ANN_STREAM_FROM "io.pot.stream.from"
+/* On the manifest: the storage that takes these streams, and the packer that makes the tars of what they make. */
+#define ANN_STREAM_STORAGE "io.pot.stream.storage"
+#define ANN_STREAM_PACKER "io.pot.stream.packer"
 /*
  * On a zfs stream's descriptor that is a whole classic image (`zfs send -R` of
  * the pot's dataset with conf and m): what NAME_TAG.xz.meta says, without the

@@ -20,7 +20,9 @@
 
 struct img_pack {
 	struct img_store *store;
-	struct img_blob *blob;
+	const struct img_pack_expect *expect;
+	struct img_blob *blob; /* NULL: only its digest is made */
+	struct hasher *whole;  /* where there is no blob */
 	struct hasher *diff;
 	ZSTD_CCtx *z;
 	char *out;
@@ -64,8 +66,22 @@ setup(struct img_pack *p, struct err *e)
 	return 0;
 }
 
+static int
+open_blob(struct img_pack *p, struct err *e)
+{
+	int r;
+
+	if (p->expect == NULL)
+		return img_blob_new(p->store, &p->blob, e);
+	r = img_blob_try(p->store, &p->expect->blob, p->expect->size, &p->blob, e);
+	if (r == 0)
+		return img_blob_have(p->blob) == 0 ? 0 : img_blob_restart(p->blob, e);
+	return r == 1 || r == -E_BUSY ? hasher_new(DIGEST_SHA256, &p->whole, e) : r;
+}
+
 int
-img_pack_begin(struct img_store *s, struct img_pack **out, struct err *e)
+img_pack_begin(
+    struct img_store *s, const struct img_pack_expect *expect, struct img_pack **out, struct err *e)
 {
 	struct img_pack *p = calloc(1, sizeof(*p));
 	int r;
@@ -74,6 +90,7 @@ img_pack_begin(struct img_store *s, struct img_pack **out, struct err *e)
 	if (p == NULL)
 		return err_nomem(e);
 	p->store = s;
+	p->expect = expect;
 	p->out_size = ZSTD_CStreamOutSize();
 	p->out = malloc(p->out_size);
 	p->stage = malloc(STAGE_BYTES);
@@ -82,12 +99,20 @@ img_pack_begin(struct img_store *s, struct img_pack **out, struct err *e)
 	if (r == 0)
 		r = hasher_new(DIGEST_SHA256, &p->diff, e);
 	if (r == 0)
-		r = img_blob_new(s, &p->blob, e);
+		r = open_blob(p, e);
 	if (r < 0)
 		img_pack_abort(p);
 	else
 		*out = p;
 	return r;
+}
+
+static int
+keep(struct img_pack *p, size_t n, struct err *e)
+{
+	if (p->blob != NULL)
+		return img_blob_write(p->blob, p->out, n, e);
+	return hasher_add(p->whole, p->out, n, e);
 }
 
 /* Feeds what is in `in`; with ZSTD_e_end until everything is out. */
@@ -103,7 +128,7 @@ compress(struct img_pack *p, ZSTD_inBuffer *in, ZSTD_EndDirective how, struct er
 		left = ZSTD_compressStream2(p->z, &out, in, how);
 		if (ZSTD_isError(left))
 			return zstd_error(left, e);
-		if (out.pos > 0 && (r = img_blob_write(p->blob, p->out, out.pos, e)) < 0)
+		if (out.pos > 0 && (r = keep(p, out.pos, e)) < 0)
 			return r;
 	} while (in->pos < in->size || (how == ZSTD_e_end && left != 0));
 	return 0;
@@ -113,8 +138,11 @@ static int
 take_in(struct img_pack *p, const void *data, size_t n, struct err *e)
 {
 	ZSTD_inBuffer in = { data, n, 0 };
-	int r = compress(p, &in, ZSTD_e_continue, e);
+	int r;
 
+	if (p->expect != NULL && n > p->expect->max - hasher_bytes(p->diff))
+		return err_set(e, E_LIMIT, "more than %llu bytes", (unsigned long long)p->expect->max);
+	r = compress(p, &in, ZSTD_e_continue, e);
 	return r < 0 ? r : hasher_add(p->diff, data, n, e);
 }
 
@@ -139,6 +167,32 @@ img_pack_write(void *pack, const void *data, size_t n, struct err *e)
 	return 0;
 }
 
+static int
+check(const struct img_pack *p, const struct digest *diff, struct err *e)
+{
+	if (p->expect == NULL || digest_equal(diff, &p->expect->diff))
+		return 0;
+	return err_set(e, E_CORRUPT, "what it holds is another layer");
+}
+
+/* Compared, or made visible, which compares. */
+static int
+settle(struct img_pack *p, struct digest *blob, uint64_t *size, struct err *e)
+{
+	int r;
+
+	if (p->blob != NULL)
+		return img_blob_commit(p->store, &p->blob, blob, size, e);
+	if (hasher_bytes(p->whole) == p->expect->size) {
+		if ((r = hasher_end(p->whole, blob, e)) < 0)
+			return r;
+		*size = p->expect->size;
+		if (digest_equal(blob, &p->expect->blob))
+			return 0;
+	}
+	return err_set(e, E_CORRUPT, "packed anew it is another blob");
+}
+
 int
 img_pack_end(struct img_pack **pp, struct digest *diff, struct digest *blob, uint64_t *size, struct err *e)
 {
@@ -151,7 +205,9 @@ img_pack_end(struct img_pack **pp, struct digest *diff, struct digest *blob, uin
 	if (r == 0)
 		r = hasher_end(p->diff, diff, e);
 	if (r == 0)
-		r = img_blob_commit(p->store, &p->blob, blob, size, e);
+		r = check(p, diff, e);
+	if (r == 0)
+		r = settle(p, blob, size, e);
 	img_pack_abort(p);
 	return r;
 }
@@ -163,6 +219,7 @@ img_pack_abort(struct img_pack *p)
 		return;
 	img_blob_abort(p->blob, false);
 	hasher_free(p->diff);
+	hasher_free(p->whole);
 	ZSTD_freeCCtx(p->z);
 	free(p->out);
 	free(p->stage);

@@ -10,7 +10,19 @@
 
 struct img_pack;
 
-int img_pack_begin(struct img_store *, struct img_pack **, struct err *) MUST_CHECK;
+/*
+ * What has to come out. Where the store has that blob already, or another process is bringing it, it is only
+ * compared. E_CORRUPT: something else came out; nothing of it is left.
+ */
+struct img_pack_expect {
+	struct digest blob, diff;
+	uint64_t size;
+	uint64_t max; /* of the tar: E_LIMIT */
+};
+
+/* expect may be NULL. */
+int img_pack_begin(
+    struct img_store *, const struct img_pack_expect *expect, struct img_pack **, struct err *) MUST_CHECK;
 /* A tarout_fn (image/tarout.h). */
 int img_pack_write(void *pack, const void *, size_t, struct err *) MUST_CHECK;
 /* Makes the blob visible. diff: of the tar. *p is released in every case. */
@@ -24,6 +36,8 @@ struct img_difference {
 	int64_t epoch;    /* SOURCE_DATE_EPOCH, -1 none */
 	const volatile bool *cancel;
 	const struct pot_events *events;
+	bool exact;                           /* as in image/diff.h; mount points of pots count, too */
+	const struct img_pack_expect *expect; /* or NULL */
 };
 struct img_layer;
 /* 1: *layer is it, and *bytes (may be NULL) what its files have; 0: there is none. */

@@ -214,6 +214,28 @@ turn(struct pull *p, struct fetch_set *set, struct pump *pump, struct err *e)
 	return pump_turn(pump, !fetch_set_is_running(set), e);
 }
 
+/* The layers that can be made of streams: their tars are here afterwards. */
+static int
+get_streams(struct pull *p, struct err *e)
+{
+	const struct streams_pull_args a = {
+		.local = { p->a->store, p->a->stor, p->a->max_size, p->a->net->cancel, p->a->net->events },
+		.mode = p->a->streams,
+		.ref = p->a->ref,
+		.trust = &p->a->trust,
+		.verdict = &p->result->trust,
+		.image = &p->image->digest,
+		.manifest = p->image->parsed,
+		.config = p->config,
+	};
+	struct streams_pull_result got;
+	int rc = streams_pull(&p->remote, &a, &got, e);
+
+	p->result->streams = p->result->layers_fetched = got.taken;
+	p->result->fetched = got.bytes;
+	return rc;
+}
+
 static int
 get_layers(struct pull *p, struct err *e)
 {
@@ -283,7 +305,7 @@ run(struct pull *p, struct err *e)
 	snprintf(p->result->digest, sizeof(p->result->digest), "%s", digest_print(&p->top.digest, text));
 	snprintf(
 	    p->result->manifest, sizeof(p->result->manifest), "%s", digest_print(&p->image->digest, text));
-	if ((rc = get_config(p, e)) < 0 || (rc = get_layers(p, e)) < 0)
+	if ((rc = get_config(p, e)) < 0 || (rc = get_streams(p, e)) < 0 || (rc = get_layers(p, e)) < 0)
 		return rc;
 	return publish(p, e);
 }

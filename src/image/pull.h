@@ -9,6 +9,7 @@
 
 #include "image/remote.h"
 #include "image/store.h"
+#include "image/streams.h"
 #include "image/trust.h"
 #include "storage/storage.h"
 
@@ -20,6 +21,7 @@ struct img_pull_args {
 	const struct reference *as;  /* name on this node; NULL: the same */
 	uint64_t max_size;           /* of a layer's files; 0: the unpacker's limit */
 	struct trust_args trust;
+	enum streams_mode streams;
 };
 
 struct img_pull_result {
@@ -27,7 +29,8 @@ struct img_pull_result {
 	char manifest[REF_DIGEST_MAX + 1]; /* of our platform */
 	uint64_t fetched;                  /* bytes of blobs */
 	unsigned layers, layers_fetched;
-	bool changed; /* the name meant something else before */
+	unsigned streams; /* layers made of streams of the storage, among those fetched */
+	bool changed;     /* the name meant something else before */
 	struct trust_verdict trust;
 };
 

@@ -11,6 +11,7 @@
 #include "image/mediatype.h"
 #include "image/push.h"
 #include "image/sign.h"
+#include "image/streams.h"
 #include "image/upload.h"
 
 #define ANSWER_MAX (64 * 1024)
@@ -280,6 +281,35 @@ sign(struct push *p, struct err *e)
 	return sign_push(&p->remote, p->a->store, p->a->key, &subject, p->a->dest->tag, e);
 }
 
+/* The image of this platform, whole on this node, as its storage has it. */
+static int
+offer_streams(struct push *p, struct img_push_result *result, struct err *e)
+{
+	AUTO(img_image) struct img_image *image = NULL;
+	const struct img_net *net = p->a->net;
+	const struct img_ready_args ready = { net->events, net->cancel, 0 };
+	struct streams_push_args a = { { p->a->store, p->a->stor, 0, net->cancel, net->events }, NULL,
+		p->a->key, p->a->dest->tag };
+	struct streams_push_result made;
+	struct img_ref_record rec;
+	struct digest own;
+	int rc;
+
+	if ((rc = img_ref_get(p->a->store, p->a->image, &rec, e)) < 0 ||
+	    (rc = digest_parse(rec.manifest, &own, e)) < 0 ||
+	    (rc = img_image_open(p->a->store, &own, &image, e)) < 0 ||
+	    (rc = img_image_ready(p->a->store, p->a->stor, image, &ready, e)) < 0)
+		return rc;
+	a.image = image;
+	if ((rc = streams_push(&p->remote, &a, &made, e)) < 0)
+		return rc;
+	result->streams = made.offered;
+	result->blobs += made.offered;
+	result->blobs_sent += made.sent;
+	result->sent += made.bytes;
+	return 0;
+}
+
 static int
 run(struct push *p, struct img_push_result *result, struct err *e)
 {
@@ -301,8 +331,10 @@ run(struct push *p, struct img_push_result *result, struct err *e)
 		result->blobs_sent++;
 		result->sent += p->blobs[i].size;
 	}
-	rc = send_manifests(p, result, e);
-	return rc < 0 || p->a->key == NULL ? rc : sign(p, e);
+	/* Streams may take long to make: the image is whole and signed without them. */
+	if ((rc = send_manifests(p, result, e)) < 0 || (p->a->key != NULL && (rc = sign(p, e)) < 0))
+		return rc;
+	return p->a->stor == NULL ? 0 : offer_streams(p, result, e);
 }
 
 int
@@ -312,6 +344,10 @@ img_push(const struct img_push_args *a, struct img_push_result *result, struct e
 	int rc;
 
 	*result = (struct img_push_result){ 0 };
+	if (a->stor != NULL && img_stream_media(a->stor) == NULL) {
+		err_set(e, E_NOTSUP, "storage \"%s\" has no streams", a->stor->ops->name);
+		return err_hint(e, "push without --streams");
+	}
 	rc = run(&p, result, e);
 	push_fini(&p);
 	return rc;

@@ -12,12 +12,14 @@ struct img_push_args {
 	const struct reference *image; /* on this node */
 	const struct reference *dest;  /* names a registry */
 	const struct sign_secret *key; /* sign it there, or NULL */
+	struct stor *stor;             /* offer the layers as streams of this storage, too; or NULL */
 };
 
 struct img_push_result {
 	char digest[REF_DIGEST_MAX + 1]; /* of what the tag now means there */
 	uint64_t sent;                   /* bytes of blobs */
 	unsigned blobs, blobs_sent, blobs_mounted;
+	unsigned streams; /* layers that are offered as streams, too */
 };
 
 int img_push(const struct img_push_args *, struct img_push_result *, struct err *) MUST_CHECK;

@@ -172,6 +172,24 @@ remote_manifest_get(
 }
 
 int
+remote_blob_has(struct remote *r, const struct digest *d, struct err *e)
+{
+	static const struct exchange_ops ops = { .data = NULL };
+	AUTO_FINI(exchange) struct exchange x = { 0 };
+	char text[DIGEST_TEXT_LEN];
+	int rc;
+
+	if ((rc = exchange_init(&x, r->client, &ops, 0, e)) < 0)
+		return rc;
+	x.method = "HEAD";
+	x.what = digest_print(d, text);
+	remote_scope(r, "pull", x.scope);
+	exchange_url(&x, "/v2/%s/blobs/%s", r->name, text);
+	rc = exchange_run(&x, e);
+	return rc == 0 ? 1 : rc == -E_NOENT ? 0 : rc;
+}
+
+int
 remote_blob_get(struct remote *r, const struct digest *d, uint64_t size, struct buf *out, struct err *e)
 {
 	static const struct exchange_ops ops = { .head = refuse_large };

@@ -60,6 +60,8 @@ DEFINE_AUTO_FINI(remote_manifest, struct remote_manifest)
  */
 int remote_manifest_get(struct remote *, const char *which, const char *expected, struct remote_manifest *,
     struct err *) MUST_CHECK;
+/* 1: the registry has this blob, 0: not. */
+int remote_blob_has(struct remote *, const struct digest *, struct err *) MUST_CHECK;
 /* A small blob whole: digest and size are checked. */
 int remote_blob_get(
     struct remote *, const struct digest *, uint64_t size, struct buf *out, struct err *) MUST_CHECK;

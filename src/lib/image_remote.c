@@ -33,6 +33,20 @@ lib_policy(struct pot_ctx *c, struct buf *path, struct err *e)
 	return buf_check(path, "path", e);
 }
 
+static enum streams_mode
+streams_mode(const struct pot_ctx *c, enum pot_streams asked)
+{
+	const char *said = config_get(c->eng->conf, "pull_streams");
+
+	if (asked == POT_STREAMS_CONFIGURED)
+		asked = strcmp(said, "never") == 0 ? POT_STREAMS_NEVER
+		    : strcmp(said, "always") == 0  ? POT_STREAMS_ALWAYS
+						   : POT_STREAMS_AUTO;
+	return asked == POT_STREAMS_NEVER ? STREAMS_NEVER
+	    : asked == POT_STREAMS_ALWAYS ? STREAMS_ALWAYS
+					  : STREAMS_AUTO;
+}
+
 int
 pot_image_pull(struct pot_ctx *c, const struct pot_pull_args *a, struct pot_transfer *t, struct err *e)
 {
@@ -51,6 +65,7 @@ pot_image_pull(struct pot_ctx *c, const struct pot_pull_args *a, struct pot_tran
 		return rc;
 	in.trust = (struct trust_args){ buf_cstr(&policy), a->verify, a->older };
 	lib_net(c, &a->net, &net);
+	in.streams = streams_mode(c, a->streams);
 	in.store = store;
 	in.stor = c->eng->stor;
 	in.net = &net;
@@ -63,6 +78,7 @@ pot_image_pull(struct pot_ctx *c, const struct pot_pull_args *a, struct pot_tran
 	t->bytes = out.fetched;
 	t->blobs = out.layers;
 	t->moved = out.layers_fetched;
+	t->streams = out.streams;
 	t->changed = out.changed;
 	snprintf(t->signed_by, sizeof(t->signed_by), "%s", out.trust.signed_by);
 	return 0;
@@ -89,6 +105,11 @@ pot_image_push(struct pot_ctx *c, const struct pot_push_args *a, struct pot_tran
 		in.key = &key;
 		snprintf(t->signed_by, sizeof(t->signed_by), "%s", a->key->file);
 	}
+	if (a->streams) {
+		if ((rc = eng_need_storage(c->eng, e)) < 0)
+			return rc;
+		in.stor = c->eng->stor;
+	}
 	lib_net(c, &a->net, &net);
 	in.store = store;
 	in.net = &net;
@@ -101,6 +122,7 @@ pot_image_push(struct pot_ctx *c, const struct pot_push_args *a, struct pot_tran
 	t->blobs = out.blobs;
 	t->moved = out.blobs_sent;
 	t->mounted = out.blobs_mounted;
+	t->streams = out.streams;
 	return 0;
 }
 

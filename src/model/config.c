@@ -47,6 +47,8 @@ const struct config_key config_keys[] = {
 	{ "pids_limit", NULL, CONFIG_UINT, "4096", NULL,
 	    "processes and threads of a pot that has no limit of its own; 0: any number", 0, 4194304 },
 	{ "pkg", NULL, CONFIG_STRING, "pkg", NULL, "program that installs FreeBSD's packages", 0, 0 },
+	{ "pull_streams", NULL, CONFIG_CHOICE, "auto", "auto|never|always",
+	    "whether layers are taken as streams of zfs or btrfs", 0, 0 },
 	{ "routed6", NULL, CONFIG_RANGE, "", NULL, "IPv6 range that the network routes to this host", 6,
 	    120 },
 	{ "stop_timeout", NULL, CONFIG_DURATION, "10s", NULL, "time from the stop signal to SIGKILL", 0,

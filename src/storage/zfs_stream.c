@@ -95,6 +95,18 @@ check_origin(const char *staged, const char *base, struct err *e)
 	return rc;
 }
 
+/* What a stream does bring of settings: how names are compared. Only as bytes, or a pot's files would not be its. */
+static int
+check_names(const char *staged, struct err *e)
+{
+	AUTO_FINI(buf) struct buf how = BUF_INIT(64);
+	int rc = zfs_get_one(staged, "casesensitivity,normalization", &how, e);
+
+	if (rc == 0 && strcmp(buf_cstr(&how), "sensitive\nnone") != 0)
+		rc = err_set(e, E_NOTSUP, "zfs: the stream's file system takes different names for the same");
+	return rc;
+}
+
 /* The properties of a file system and a snapshot that were made here. */
 static int
 settle(const char *staged, const char *snap, const char *tag, struct err *e)
@@ -129,6 +141,8 @@ receive_staged(struct stor *s, struct stor_fs dst, const char *tag, const char *
 	fault_point("zfs.receive.received");
 	if (rc == 0)
 		rc = check_origin(staged, base, e);
+	if (rc == 0)
+		rc = check_names(staged, e);
 	if (rc == 0)
 		rc = settle(staged, to, tag, e);
 	fault_point("zfs.receive.settled");

@@ -125,7 +125,13 @@ def btrfs_mount(place, cgroups):
     prepare(script, "down", directory)
 
 
-def new_node(request, storage, where=None):
+@pytest.fixture(scope="session")
+def small_zfs_pool(zfs_pool, place):
+    """Another pool, of another identity, in the same place."""
+    return read(os.path.join(place, "zfs"), "small-pool")
+
+
+def new_node(request, storage, where=None, pool=None):
     """An installation without bases, below `where` or the storage's usual place; the caller removes it."""
     program = request.getfixturevalue("program")
     place = request.getfixturevalue("place")
@@ -136,17 +142,17 @@ def new_node(request, storage, where=None):
     root = tempfile.mkdtemp(prefix="node-", dir=place)
     node = lab.Node(program, root, storage)
     if storage == "zfs":
-        pool, node.prefix, node.namespace = request.getfixturevalue("zfs_pool")
-        node.init_args = ("--zfs-root", pool + "/" + os.path.basename(root))
+        first, node.prefix, node.namespace = request.getfixturevalue("zfs_pool")
+        node.init_args = ("--zfs-root", (pool or first) + "/" + os.path.basename(root))
     node.init()
     return node
 
 
 @contextlib.contextmanager
-def installation(request, storage, where=None):
+def installation(request, storage, where=None, pool=None):
     """A node from init to the proof that de-init left nothing."""
     box = request.getfixturevalue("box")
-    node = new_node(request, storage, where)
+    node = new_node(request, storage, where, pool)
     node("create-base", "-b", "box", "--from", box)
     yield node
     node("de-init", "-f")

@@ -1,10 +1,11 @@
-/* Manifests from anybody: whatever is accepted obeys its bounds, and is accepted again. */
+/* Manifests from anybody, also of streams: whatever is accepted obeys its bounds, and is accepted again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/manifest.h"
 #include "image/mediatype.h"
+#include "image/streams.h"
 
 /* Not assert(): it must hold in a release build, too. */
 #define expect(c)                \
@@ -28,6 +29,22 @@ check_desc(const struct img_desc *d)
 		expect(d->annotations.v[i].key != NULL && d->annotations.v[i].value != NULL);
 }
 
+static void
+check_streams(const struct img_manifest *m)
+{
+	struct streams s;
+	struct err e = ERR_INIT;
+
+	if (streams_parse(m, &s, &e) < 0) {
+		expect(e.code == E_INVAL);
+		return;
+	}
+	expect(s.n <= m->n_layers && s.n <= STREAMS_MAX);
+	for (size_t i = 0; i < s.n; i++)
+		expect(s.v[i].stream.id[0] != '\0' && strlen(s.v[i].stream.id) < STOR_ID_LEN &&
+		    strlen(s.v[i].stream.from) < STOR_ID_LEN);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -48,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_desc(&m->manifests[i]);
 	if (m->subject != NULL)
 		check_desc(m->subject);
+	check_streams(m);
 	expect(img_manifest_parse((const char *)data, size, m->media_type, &again, &e) == 0);
 	img_manifest_free(again);
 	img_manifest_free(m);

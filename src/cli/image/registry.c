@@ -37,11 +37,12 @@ tell_end(struct cli *cli, const char *name, const struct pot_transfer *t, bool p
 
 	if (cli->json)
 		return js_print_line(
-		    json_pack("{s:s, s:o, s:s, s:o, s:I, s:i, s:i, s:i, s:o, s:o}", "event", "done", "name",
-			js_string(name), "digest", t->digest, "id", js_text_or_null(t->id), "bytes",
+		    json_pack("{s:s, s:o, s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:o, s:o}", "event", "done",
+			"name", js_string(name), "digest", t->digest, "id", js_text_or_null(t->id), "bytes",
 			(json_int_t)t->bytes, "blobs", (int)t->blobs, "moved", (int)t->moved, "mounted",
-			(int)t->mounted, "changed", pulled ? json_boolean(t->changed) : json_null(),
-			"signed_by", js_text_or_null(t->signed_by)),
+			(int)t->mounted, "streams", (int)t->streams, "changed",
+			pulled ? json_boolean(t->changed) : json_null(), "signed_by",
+			js_text_or_null(t->signed_by)),
 		    e);
 	if (cli->quiet) {
 		puts(t->digest);
@@ -56,6 +57,9 @@ tell_end(struct cli *cli, const char *name, const struct pot_transfer *t, bool p
 	else
 		printf("%u of %u %s, %s%s\n", t->moved, t->blobs, pulled ? "layers fetched" : "blobs sent",
 		    size, t->mounted > 0 ? ", others mounted" : "");
+	if (t->streams > 0)
+		printf("%u %s\n", t->streams,
+		    pulled ? "of them made of streams" : "layers offered as streams, too");
 	if (t->signed_by[0] != '\0') {
 		fputs("signed by ", stdout);
 		put_text(t->signed_by);
@@ -76,6 +80,25 @@ tell_failure(struct cli *cli, int rc, const struct err *e)
 	return rc;
 }
 
+static int
+streams_option(const struct args *a, enum pot_streams *out, struct err *e)
+{
+	static const struct {
+		const char *word;
+		enum pot_streams value;
+	} rows[] = { { "auto", POT_STREAMS_AUTO }, { "never", POT_STREAMS_NEVER },
+		{ "always", POT_STREAMS_ALWAYS } };
+	const char *word = args_value(a, "streams");
+
+	*out = POT_STREAMS_CONFIGURED;
+	for (size_t i = 0; word != NULL && i < ARRAY_LEN(rows); i++)
+		if (strcmp(word, rows[i].word) == 0)
+			*out = rows[i].value;
+	if (word != NULL && *out == POT_STREAMS_CONFIGURED)
+		return args_usage(a, e, "--streams: auto, never or always");
+	return 0;
+}
+
 int
 image_pull(struct cli *cli, const struct args *a, struct err *e)
 {
@@ -90,7 +113,7 @@ image_pull(struct cli *cli, const struct args *a, struct err *e)
 	int rc;
 
 	if ((max != NULL && (rc = text_size(max, &in.max_size, "--max-size", e)) < 0) ||
-	    (rc = net_args(a, &in.net, &insecure, e)) < 0)
+	    (rc = streams_option(a, &in.streams, e)) < 0 || (rc = net_args(a, &in.net, &insecure, e)) < 0)
 		return rc;
 	bars_begin(&bars, cli);
 	rc = pot_image_pull(cli->ctx, &in, &t, e);
@@ -103,7 +126,9 @@ image_pull(struct cli *cli, const struct args *a, struct err *e)
 int
 image_push(struct cli *cli, const struct args *a, struct err *e)
 {
-	struct pot_push_args in = { .name = a->rest[0], .dest = a->nrest > 1 ? a->rest[1] : NULL };
+	struct pot_push_args in = { .name = a->rest[0],
+		.dest = a->nrest > 1 ? a->rest[1] : NULL,
+		.streams = args_has(a, "streams") };
 	AUTO_FINI(buf) struct buf passphrase = BUF_INIT(SECRET_MAX);
 	struct pot_sign_key key = { args_value(a, "sign"), NULL };
 	AUTO_FREE char **insecure = NULL;

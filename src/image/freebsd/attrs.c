@@ -6,6 +6,7 @@
 #include "image/attrs.h"
 
 #include <sys/types.h>
+#include <sys/acl.h>
 #include <sys/extattr.h>
 #include <sys/stat.h>
 #include <errno.h>
@@ -50,6 +51,29 @@ read_flags(struct attrs *a, int fd, struct err *e)
 	return 0;
 }
 
+/* No layer carries what pot-unpack leaves out: file flags, system attributes, access lists of NFSv4. */
+static int
+check_strict(int fd, struct err *e)
+{
+	ssize_t system = extattr_list_fd(fd, EXTATTR_NAMESPACE_SYSTEM, NULL, 0);
+	int trivial = 1;
+	struct stat st;
+	acl_t acl;
+
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, "file flags");
+	if ((st.st_flags & CONTENT_FLAGS) != 0)
+		return attrs_foreign("file flags", e);
+	if (system > 0)
+		return attrs_foreign("an extended attribute", e);
+	if ((acl = acl_get_fd_np(fd, ACL_TYPE_NFS4)) == NULL)
+		return errno == EINVAL || errno == EOPNOTSUPP ? 0 : err_sys(e, "access list");
+	if (acl_is_trivial_np(acl, &trivial) != 0)
+		trivial = 0;
+	acl_free(acl);
+	return trivial ? 0 : attrs_foreign("an access list", e);
+}
+
 int
 attrs_read_os(struct attrs *a, int fd, struct err *e)
 {
@@ -59,6 +83,8 @@ attrs_read_os(struct attrs *a, int fd, struct err *e)
 	ssize_t len;
 	int r;
 
+	if (a->strict && (r = check_strict(fd, e)) < 0)
+		return r;
 	if (names == NULL || value == NULL)
 		return err_nomem(e);
 	len = extattr_list_fd(fd, EXTATTR_NAMESPACE_USER, names, LIST_MAX);

@@ -2,9 +2,11 @@
 #include "image/attrs.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 
 static bool
@@ -38,6 +40,18 @@ read_one(struct attrs *a, int fd, const char *name, struct err *e)
 	return 0;
 }
 
+/* Flags of chattr(1) that would change what a pot can do with the file. */
+static int
+check_flags(int fd, struct err *e)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS ? 0
+										 : err_sys(e, "file flags");
+	return (flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)) != 0 ? attrs_foreign("file flags", e) : 0;
+}
+
 int
 attrs_read_os(struct attrs *a, int fd, struct err *e)
 {
@@ -45,8 +59,10 @@ attrs_read_os(struct attrs *a, int fd, struct err *e)
 	AUTO_FREE char *many = NULL;
 	char *names = few;
 	ssize_t len = flistxattr(fd, few, sizeof(few));
-	int r;
+	int r = a->strict ? check_flags(fd, e) : 0;
 
+	if (r < 0)
+		return r;
 	if (len < 0 && errno == ERANGE) {
 		names = many = malloc(XATTR_LIST_MAX);
 		if (many == NULL)
@@ -55,8 +71,11 @@ attrs_read_os(struct attrs *a, int fd, struct err *e)
 	}
 	if (len < 0)
 		return errno == EOPNOTSUPP ? 0 : err_sys(e, "extended attributes");
-	for (const char *name = names; name < names + len; name += strlen(name) + 1)
+	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+		if (!is_carried(name) && a->strict)
+			return attrs_foreign("an extended attribute", e);
 		if (is_carried(name) && (r = read_one(a, fd, name, e)) < 0)
 			return r;
+	}
 	return 0;
 }

@@ -225,7 +225,7 @@ test_packing_does_not_depend_on_pieces(void **state)
 	for (int k = 0; k < 3; k++) {
 		struct img_pack *p = NULL;
 
-		assert_ok(img_pack_begin(s, &p, &err));
+		assert_ok(img_pack_begin(s, NULL, &p, &err));
 		for (size_t at = 0; at < size; at += pieces[k])
 			assert_ok(img_pack_write(
 			    p, data + at, size - at < pieces[k] ? size - at : pieces[k], &err));
@@ -234,6 +234,62 @@ test_packing_does_not_depend_on_pieces(void **state)
 	assert_true(digest_equal(&diff[0], &diff[1]) && digest_equal(&diff[0], &diff[2]));
 	assert_true(digest_equal(&blob[0], &blob[1]) && digest_equal(&blob[0], &blob[2]));
 	img_store_close(s);
+}
+
+static int
+pack(struct img_store *s, const struct img_pack_expect *expect, const char *text, struct digest *diff,
+    struct digest *blob, uint64_t *size, struct err *e)
+{
+	struct img_pack *p = NULL;
+	int r = img_pack_begin(s, expect, &p, e);
+
+	if (r == 0 && (r = img_pack_write(p, text, strlen(text), e)) < 0)
+		img_pack_abort(p);
+	return r < 0 ? r : img_pack_end(&p, diff, blob, size, e);
+}
+
+/* What is expected becomes the blob, or is compared with the one that is there; nothing else becomes anything. */
+static void
+test_packing_what_is_expected(void **state)
+{
+	const struct scratch *dir = *state;
+	AUTO(fd) int elsewhere = make_dir(dir->fd, "elsewhere");
+	struct img_pack_expect expect = { .max = 4 };
+	struct img_store *s = NULL, *other = NULL;
+	struct digest diff, blob;
+	struct err err = ERR_INIT;
+	uint64_t size;
+
+	assert_ok(img_store_open(&s, dir->fd, &err));
+	assert_ok(img_store_open(&other, elsewhere, &err));
+	assert_ok(pack(s, NULL, "text", &expect.diff, &expect.blob, &expect.size, &err));
+	assert_fails(pack(other, &expect, "TEXT", &diff, &blob, &size, &err), E_CORRUPT);
+	assert_fails(pack(other, &expect, "texts", &diff, &blob, &size, &err), E_LIMIT);
+	assert_int_equal(img_blob_has(other, &expect.blob, NULL, &err), 0);
+	assert_ok(pack(other, &expect, "text", &diff, &blob, &size, &err));
+	assert_int_equal(img_blob_has(other, &expect.blob, NULL, &err), 1);
+	assert_fails(pack(other, &expect, "TEXT", &diff, &blob, &size, &err), E_CORRUPT);
+	assert_ok(pack(other, &expect, "text", &diff, &blob, &size, &err));
+	assert_true(digest_equal(&blob, &expect.blob) && size == expect.size);
+	img_store_close(s);
+	img_store_close(other);
+}
+
+/* What packing leaves out, a socket say, is not left out where a tree has to be proved. */
+static void
+test_exact(void **state)
+{
+	const struct scratch *s = *state;
+	AUTO(fd) int a = make_dir(s->fd, "a"), b = make_dir(s->fd, "b");
+	struct diff_args args = { .root = b, .parent = a };
+	AUTO_FINI(changes) struct changes c = { 0 }, exact = { 0 };
+	struct err err = ERR_INIT;
+
+	assert_sys(mknodat(b, "socket", S_IFSOCK | 0600, 0));
+	assert_ok(img_changes_find(&args, &c, &err));
+	assert_int_equal(c.skipped, 1);
+	args.exact = true;
+	assert_fails(img_changes_find(&args, &exact, &err), E_NOTSUP);
 }
 
 static void
@@ -320,6 +376,9 @@ main(void)
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test_setup_teardown(
 		    test_packing_does_not_depend_on_pieces, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_packing_what_is_expected, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_exact, scratch_setup, scratch_teardown),
 		cmocka_unit_test(test_chain_ids),
 		cmocka_unit_test(test_configs),
 		cmocka_unit_test(test_platforms),

@@ -54,7 +54,8 @@ table(void **state)
 	static const char *const names[] = { "btrfs_root", "build_cache_max", "cgroup_parent",
 		"external_interface", "hook_timeout", "hostname_max", "isolate_pots", "log_files",
 		"log_max_size", "mirror", "mmdebstrap", "network", "network6", "network_stack", "pids_limit",
-		"pkg", "routed6", "stop_timeout", "storage", "userns_count", "userns_first", "zfs_root" };
+		"pkg", "pull_streams", "routed6", "stop_timeout", "storage", "userns_count", "userns_first",
+		"zfs_root" };
 	struct config *c = good("");
 
 	assert_int_equal(config_nkeys, ARRAY_LEN(names));
