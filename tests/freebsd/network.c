@@ -256,6 +256,51 @@ test_walls(struct net *n, struct pot *a)
 	ok(net_repair(n, &a->spec, 1, &e) >= 0, "the rules follow");
 }
 
+/* No faster than it may be; a machine without dummynet says so. */
+static void
+test_rates(struct net *n, struct pot *a, struct pot *b)
+{
+	enum { BYTES = 40000, RATE = 80000, FASTEST_MS = 1500 }; /* 4 s, less what a queue holds at first */
+	struct err e = ERR_INIT;
+	pid_t s, t;
+	long ms;
+	int rc;
+
+	fine(net_down(n, &b->spec, &e), &e, "down");
+	b->spec.in_bps = RATE;
+	rc = net_up(n, &b->spec, b->g.pid, NULL, &e);
+	if (rc == -E_NOTSUP) {
+		ok(strstr(e.hint, "dummynet") != NULL, "without dummynet rates are refused, and why");
+		b->spec.in_bps = 0;
+		fine(net_up(n, &b->spec, b->g.pid, NULL, &e), &e, "and without rates it is up");
+		return;
+	}
+	fine(rc, &e, "up with a rate into the pot");
+	s = serve_bytes(outside.jid, "0.0.0.0", 7003, BYTES);
+	t = serve_bytes(b->g.jid, "0.0.0.0", 7004, BYTES);
+	ms = fetch(b->g.jid, OUT_PEER4, 7003, BYTES);
+	ok(ms >= FASTEST_MS, "what it fetches takes its time");
+	printf("# %ld ms\n", ms);
+	ms = fetch(0, b->a4, 7004, BYTES);
+	ok(ms >= 0, "what is fetched from it comes");
+	printf("# %ld ms\n", ms);
+	b->spec.in_bps = 0;
+	b->spec.out_bps = RATE;
+	fine(net_rates(n, &b->spec, b->g.pid, &e), &e, "a rate out of it instead, while it runs");
+	ms = fetch(0, b->a4, 7004, BYTES);
+	ok(ms >= FASTEST_MS, "what is fetched from it takes its time");
+	printf("# %ld ms\n", ms);
+	ms = fetch(b->g.jid, OUT_PEER4, 7003, BYTES);
+	ok(ms >= 0, "what it fetches comes");
+	printf("# %ld ms\n", ms);
+	b->spec.out_bps = 0;
+	fine(net_rates(n, &b->spec, b->g.pid, &e), &e, "and none");
+	ok(fetch(0, b->a4, 7004, BYTES) >= 0, "what is fetched from it comes");
+	ok(fetch(a->g.jid, OUT_PEER4, 7003, BYTES) >= 0, "as does what others fetch");
+	silence(s);
+	silence(t);
+}
+
 /* What "service pf restart" and its kin do: rules go, names of anchors stay. */
 static void
 test_flushed(struct net *n, struct pot *a, struct pot *b)
@@ -458,6 +503,7 @@ main(void)
 	test_guard(n, &a, &b);
 	test_walls(n, &a);
 	test_flushed(n, &a, &b);
+	test_rates(n, &a, &b);
 	test_repair(n, &a);
 	test_killed(n, &b);
 	fine(net_check(n, say, &bad, &e), &e, "what doctor says");

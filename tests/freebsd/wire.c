@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "network/freebsd/pf.h"
 #include "network/freebsd/rules.h"
 #include "wire.h"
@@ -178,9 +179,27 @@ answer_all(int fd)
 	}
 }
 
-/* jid 0: on the host. The child listens when this returns. */
+static void
+give_all(int fd, unsigned bytes)
+{
+	char *zeros = calloc(1, bytes);
+
+	for (;;) {
+		int c = accept(fd, NULL, NULL);
+
+		for (unsigned n = 0; c >= 0 && zeros != NULL && n < bytes;) {
+			ssize_t w = write(c, zeros, bytes - n);
+
+			if (w <= 0)
+				break;
+			n += (unsigned)w;
+		}
+		close(c);
+	}
+}
+
 pid_t
-serve(int jid, const char *addr, uint16_t port)
+serve_bytes(int jid, const char *addr, uint16_t port, unsigned bytes)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address(addr, port, &ss);
@@ -200,6 +219,8 @@ serve(int jid, const char *addr, uint16_t port)
 		c = bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, 8) == 0 ? 'y' : 'n';
 		if (write(ready[1], &c, 1) != 1 || c == 'n')
 			_exit(1);
+		if (bytes > 0)
+			give_all(fd, bytes);
 		answer_all(fd);
 	}
 	close(ready[1]);
@@ -209,11 +230,52 @@ serve(int jid, const char *addr, uint16_t port)
 	return pid;
 }
 
+pid_t
+serve(int jid, const char *addr, uint16_t port)
+{
+	return serve_bytes(jid, addr, port, 0);
+}
+
 void
 silence(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+static bool
+read_bytes(const char *addr, uint16_t port, unsigned bytes)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address(addr, port, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+	unsigned have = 0;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&ss, len) != 0)
+		return false;
+	while (have < bytes) {
+		struct pollfd p = { fd, POLLIN, 0 };
+		char some[4096];
+		ssize_t n = poll(&p, 1, HANG_MS) == 1 ? read(fd, some, sizeof(some)) : -1;
+
+		if (n <= 0)
+			return false;
+		have += (unsigned)n;
+	}
+	return true;
+}
+
+long
+fetch(int jid, const char *addr, uint16_t port, unsigned bytes)
+{
+	int64_t began = text_monotonic_ms();
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(enter(jid, 0) && read_bytes(addr, port, bytes) ? 0 : 1);
+	waitpid(pid, &status, 0);
+	return status == 0 ? (long)(text_monotonic_ms() - began) : -1;
 }
 
 static void

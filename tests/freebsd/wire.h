@@ -47,6 +47,9 @@ bool lo0_prepare(void);
 /* Listens, and tells everybody who calls who he is. jid 0: on the host. It listens when this returns. */
 pid_t serve(int jid, const char *addr, uint16_t port);
 void silence(pid_t);
+/* The same, with this many bytes for who calls; and how many milliseconds they took, -1 they did not come. */
+pid_t serve_bytes(int jid, const char *addr, uint16_t port, unsigned bytes);
+long fetch(int jid, const char *addr, uint16_t port, unsigned bytes);
 /* Somebody answers who calls from there, and saw him as `seen` (NULL: whoever). */
 void answers(int jid, const char *addr, uint16_t port, const char *seen, const char *what);
 void is_silent(int jid, const char *addr, uint16_t port, const char *what);

@@ -72,7 +72,7 @@ check_hooks(struct check *c)
 		return say(c, BAD, "pf", why.msg, "sysrc pf_enable=YES; service pf start");
 	for (unsigned i = 0; rc == 0 && i < RULES_HOOK_COUNT; i++) {
 		const struct rules_hook *h = &rules_hooks[i];
-		char what[192], remedy[160];
+		char what[256], remedy[160];
 
 		if (rules_hook_is(h, buf_cstr(&text)))
 			continue;

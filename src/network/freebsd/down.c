@@ -57,6 +57,17 @@ forget(struct net *n, const struct net_spec *s, struct err *e)
 	return rc;
 }
 
+static void
+remove_pipes(const char *host)
+{
+	unsigned index = link_index(host), pipes = index == 0 ? 0 : pipes_of(index);
+
+	if (pipes == 0)
+		return;
+	pipe_remove(pipes);
+	pipe_remove(pipes + 1);
+}
+
 static int
 down_bridge(struct net *n, struct net_os *os, const struct net_spec *s, struct err *e)
 {
@@ -74,6 +85,8 @@ down_bridge(struct net *n, struct net_os *os, const struct net_spec *s, struct e
 		char name[NET_IFNAME];
 
 		net_name_veth(s->id, slot, name);
+		if (s->in_bps != 0 || s->out_bps != 0)
+			remove_pipes(name);
 		keep_first(&rc, link_destroy(&os->links, name, &why), e, &why);
 	}
 	fault_point("net.down.links");

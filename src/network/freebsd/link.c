@@ -88,6 +88,12 @@ link_get(struct link_sys *l, const char *name, bool *up, struct err *e)
 	return 1;
 }
 
+unsigned
+link_index(const char *name)
+{
+	return if_nametoindex(name);
+}
+
 int
 link_group_each(struct link_sys *l, const char *group, link_name_fn *fn, void *arg, struct err *e)
 {

@@ -19,6 +19,8 @@ struct link_sys {
 void link_sys_fini(struct link_sys *);
 DEFINE_AUTO_FINI(link_sys, struct link_sys)
 
+/* The interface's number, which no other has meanwhile; 0 there is none. */
+unsigned link_index(const char *name);
 /* 1 there is such an interface (*up: IFF_UP), 0 not. */
 int link_get(struct link_sys *, const char *name, bool *up, struct err *) MUST_CHECK;
 /* Its description, which says what it belongs to, and its group. */

@@ -4,6 +4,7 @@
 
 #include "network/freebsd/link.h"
 #include "network/freebsd/pf.h"
+#include "network/freebsd/pipes.h"
 #include "network/freebsd/rules.h"
 #include "network/net_impl.h"
 

@@ -259,11 +259,11 @@ rules_filter_print(const struct rules_node *r, struct buf *out)
 	print_pots(r, out);
 	for (size_t i = 0; i < r->nbridges; i++)
 		print_own(&r->bridges[i], out);
+	rules_group(r->node, group);
+	/* Packets that are no pot's business look at no pot's rules. Rates come before what lets pass. */
+	buf_fmt(out, "anchor \"*\" in on lo0 tagged pot%sl\nanchor \"*\" on %s\n", r->node, group);
 	for (size_t i = 0; i < r->nbridges; i++)
 		print_walls(r, &r->bridges[i], out);
-	rules_group(r->node, group);
-	/* Packets that are no pot's business look at no pot's rules. */
-	buf_fmt(out, "anchor \"*\" in on lo0 tagged pot%sl\nanchor \"*\" on %s\n", r->node, group);
 }
 
 /* ---- filter rules of a pot -------------------------------------------------------------- */
@@ -310,11 +310,31 @@ print_guard(const struct net_plan_link *l, struct buf *out)
 	    l->host);
 }
 
+/* Through its pipes, whoever opened a connection; what passes is still for other rules to say. */
+static void
+print_rates(const struct net_plan_link *l, unsigned pipes, struct buf *out)
+{
+	for (size_t i = 0; i < l->naddrs; i++) {
+		const struct ip_addr *a = &l->addrs[i].addr;
+		const char *af = a->family == 4 ? "inet" : "inet6";
+		char text[IP_TEXT];
+
+		ip_print(a, text);
+		buf_fmt(out, "match in on \"%s\" %s from %s to any dnpipe (%u, %u)\n", l->bridge, af, text,
+		    pipes + 1, pipes);
+		buf_fmt(out, "match out on \"%s\" %s from any to %s dnpipe (%u, %u)\n", l->bridge, af, text,
+		    pipes, pipes + 1);
+	}
+}
+
 void
 rules_pot_print(const struct rules_pot *r, struct buf *out)
 {
 	for (size_t i = 0; r->members && i < r->plan->nlinks; i++)
 		print_guard(&r->plan->links[i], out);
+	for (size_t i = 0; i < r->plan->nlinks; i++)
+		if (r->pipes[i] != 0)
+			print_rates(&r->plan->links[i], r->pipes[i], out);
 	for (size_t i = 0; i < r->plan->nelems; i++)
 		print_way(r, &r->plan->elems[i], out);
 }
@@ -326,8 +346,8 @@ const struct rules_hook rules_hooks[RULES_HOOK_COUNT] = {
 	[RULES_HOOK_RDR] = { "rdr-anchor", RULES_RDR "/*", "rdr-anchor \"" RULES_RDR "/*\"",
 	    "published ports do not answer" },
 	[RULES_HOOK_FILTER] = { "anchor", RULES_FILTER, "anchor " RULES_FILTER,
-	    "published ports do not answer on the host itself, and nothing keeps pots of different bridges "
-	    "apart" },
+	    "published ports do not answer on the host itself, rates do not hold, and nothing keeps pots of "
+	    "different bridges apart" },
 };
 
 /* Does a line begin with the kind of anchor and name this one, with or without quotes? */

@@ -53,7 +53,8 @@ void rules_rdr_print(const char *node, const struct net_elem *, size_t n, struct
 struct rules_pot {
 	const char *node;
 	const struct net_plan *plan;
-	bool members; /* pf sees the frames between members of a bridge */
+	bool members;                    /* pf sees the frames between members of a bridge */
+	unsigned pipes[NET_BRIDGES_MAX]; /* of each link, see pipes.h; 0: no rates */
 };
 /* Of pot-filter/NODE/ID; "" where it needs none. */
 void rules_pot_print(const struct rules_pot *, struct buf *);

@@ -19,15 +19,6 @@
 #define RULES_MAX (1024 * 1024)
 
 static int
-check_rates(const struct net_spec *s, struct err *e)
-{
-	if (s->in_bps == 0 && s->out_bps == 0)
-		return 0;
-	err_set(e, E_NOTSUP, "rate limits of a pot's network are not supported on FreeBSD");
-	return err_hint(e, "take them away: pot update %s --net-in default --net-out default", s->pot);
-}
-
-static int
 make_epair(struct net_os *os, const char *name, char inner[static NET_IFNAME], struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -91,11 +82,39 @@ make_link(struct net *n, struct net_os *os, const struct net_spec *s, const stru
 	return rc;
 }
 
+static bool
+has_rates(const struct net_plan_link *l)
+{
+	return l->in.bytes_per_s != 0 || l->out.bytes_per_s != 0;
+}
+
+/* Both pipes of each link, the one without a limit too: states of pf hold on to them. */
+static int
+set_pipes(const struct net_plan *p, struct err *e)
+{
+	int rc = p->nlinks > 0 && has_rates(&p->links[0]) ? os_hook_check(RULES_HOOK_FILTER, e) : 0;
+
+	for (size_t i = 0; rc == 0 && i < p->nlinks; i++) {
+		const struct net_plan_link *l = &p->links[i];
+		unsigned pipes = pipes_of(link_index(l->host));
+
+		if (pipes == 0)
+			return err_set(e, E_LIMIT, "the interface %s: no pipe is left for its rate", l->host);
+		rc = pipe_set(pipes, l->in.bytes_per_s * 8, e);
+		if (rc == 0)
+			rc = pipe_set(pipes + 1, l->out.bytes_per_s * 8, e);
+	}
+	return rc;
+}
+
 int
 os_pot_rules(const struct net *n, const struct net_plan *p, struct buf *text, struct err *e)
 {
-	const struct rules_pot r = { .node = n->node, .plan = p, .members = os_sysctl_get(OS_MEMBERS) == 1 };
+	struct rules_pot r = { .node = n->node, .plan = p, .members = os_sysctl_get(OS_MEMBERS) == 1 };
 
+	for (size_t i = 0; i < p->nlinks; i++)
+		if (has_rates(&p->links[i]))
+			r.pipes[i] = pipes_of(link_index(p->links[i].host));
 	rules_pot_print(&r, text);
 	return buf_check(text, "pf's rules", e);
 }
@@ -155,6 +174,9 @@ make(struct net *n, struct net_os *os, const struct net_spec *s, const struct ne
 			rc = make_link(n, os, s, &p->links[i], jid, e);
 	}
 	fault_point("net.up.links");
+	if (rc == 0 && p->nlinks > 0 && has_rates(&p->links[0]))
+		rc = set_pipes(p, e);
+	fault_point("net.up.rates");
 	if (rc == 0)
 		rc = publish(n, os, s, p, e);
 	fault_point("net.up.elements");
@@ -181,9 +203,9 @@ up_bridge(struct net *n, struct net_os *os, const struct net_spec *s, int32_t pi
 {
 	AUTO_FINI(net_plan) struct net_plan plan = NET_PLAN_INIT;
 	struct net_bridge bridges[NET_BRIDGES_MAX];
-	int jid, rc = check_rates(s, e), remade;
+	int jid, rc, remade;
 
-	if (rc < 0 || (rc = os_plan(n, s, bridges, &plan, e)) < 0 || (rc = link_jail_of(pid, &jid, e)) < 0)
+	if ((rc = os_plan(n, s, bridges, &plan, e)) < 0 || (rc = link_jail_of(pid, &jid, e)) < 0)
 		return rc;
 	remade = os_ensure(n, os, bridges, plan.nlinks, e);
 	if (remade < 0)
@@ -228,10 +250,24 @@ net_up(struct net *n, const struct net_spec *s, int32_t pid, const int *inside, 
 	return s->type == NET_ALIAS ? up_alias(n, s, e) : up_bridge(n, os, s, pid, e);
 }
 
+/* A pipe is never taken from under states that use it: without rates it has no limit. */
 int
 net_rates(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
 {
-	(void)n;
-	(void)pid;
-	return s->type == NET_BRIDGE ? check_rates(s, e) : 0;
+	AUTO_FINI(net_plan) struct net_plan plan = NET_PLAN_INIT;
+	AUTO_FINI(buf) struct buf text = BUF_INIT(RULES_MAX);
+	struct net_bridge bridges[NET_BRIDGES_MAX];
+	char anchor[RULES_PATH];
+	struct net_os *os;
+	int jid, rc;
+
+	if (s->type != NET_BRIDGE)
+		return 0;
+	if ((rc = net_ready(n, e)) < 0 || (rc = os_get(n, &os, e)) < 0 ||
+	    (rc = os_plan(n, s, bridges, &plan, e)) < 0 || (rc = link_jail_of(pid, &jid, e)) < 0 ||
+	    (rc = set_pipes(&plan, e)) < 0 || (rc = os_pot_rules(n, &plan, &text, e)) < 0)
+		return rc;
+	fault_point("net.rates.pipes");
+	rules_anchor_pot(n->node, s->id, anchor);
+	return pf_load(&os->pf, anchor, buf_cstr(&text), e);
 }

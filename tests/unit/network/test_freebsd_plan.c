@@ -31,6 +31,7 @@ static struct {
 	int countdown; /* the request that fails; 0: none */
 	bool hooks;    /* pf.conf leads to our anchors */
 	bool pf_on;
+	bool pipes;   /* the kernel has dummynet */
 	bool members; /* pf is asked about frames on bridges */
 } sys;
 
@@ -111,6 +112,39 @@ link_get(struct link_sys *l, const char *name, bool *up, struct err *e)
 	if (up != NULL)
 		*up = is_there(flag);
 	return is_there(name);
+}
+
+unsigned
+link_index(const char *name)
+{
+	return is_there(name) ? 5 : 0;
+}
+
+unsigned
+pipes_of(unsigned ifindex)
+{
+	return PIPES_FIRST + 2 * ifindex;
+}
+
+int
+pipe_set(unsigned number, uint64_t bits_per_s, struct err *e)
+{
+	int rc = sys.pipes ? request(e, "pipe %u %llu", number, (unsigned long long)bits_per_s)
+			   : err_set(e, E_NOTSUP, "the kernel has no pipes");
+
+	if (rc == 0)
+		appear("pipe/%u", number);
+	return rc;
+}
+
+void
+pipe_remove(unsigned number)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "pipe/%u", number);
+	if (is_there(name) && request(NULL, "unpipe %u", number) == 0)
+		vanish(name);
 }
 
 int
@@ -450,6 +484,7 @@ setup(void **state)
 	memset(&sys, 0, sizeof(sys));
 	sys.log = (struct buf)BUF_INIT(1 << 20);
 	sys.hooks = true;
+	sys.pipes = true;
 	appear("em0");
 	strcpy(w->dir, "/tmp/pot-test-fbsd-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
@@ -844,11 +879,56 @@ test_others(void **state)
 	assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), 0);
 	expect_log(w, "inside 7 lo0\n");
 	assert_int_equal(net_up(w->net, &w->spec, 78, NULL, &e), -E_STATE);
-	/* The kernel has no way that would not be somebody else's business. */
-	w->spec.type = NET_BRIDGE;
+}
+
+static int
+up_slowly(struct world *w, struct err *e)
+{
 	w->spec.in_bps = 8000;
-	assert_int_equal(net_up(w->net, &w->spec, 77, NULL, &e), -E_NOTSUP);
-	expect_log(w, "");
+	w->spec.out_bps = 0;
+	return do_up(w, e);
+}
+
+static int
+do_rates(struct world *w, struct err *e)
+{
+	w->spec.out_bps = 16000;
+	return net_rates(w->net, &w->spec, 77, e);
+}
+
+/* Two pipes, before the rules that lead through them. */
+static void
+test_rates(void **state)
+{
+	struct world *w = *state;
+	struct err e = ERR_INIT;
+
+	w->spec.nports = 0;
+	assert_int_equal(do_bridge(w, &e), 0);
+	clear_log();
+	assert_int_equal(up_slowly(w, &e), 0);
+	expect_log(w, POT_LINK "pipe 20010 8000\npipe 20011 0\nload pot-filter/" NODE "/" ID "\n");
+	assert_int_equal(do_rates(w, &e), 0);
+	expect_log(w, "pipe 20010 8000\npipe 20011 16000\nload pot-filter/" NODE "/" ID "\n");
+	assert_int_equal(net_rates(w->net, &w->spec, 78, &e), -E_STATE);
+	assert_int_equal(do_down(w, &e), 0);
+	expect_log(w,
+	    "flush pot-filter/" NODE "/" ID "\nunpipe 20010\nunpipe 20011\ndestroy VETH\n"
+	    "forget " BRIDGE " 10.192.0.2\nforget " BRIDGE " fd00:1::2\n");
+	assert_int_equal(fail_each(w, do_bridge, up_slowly, nothing_of_the_pot), 14);
+	assert_int_equal(fail_each(w, up_slowly, do_rates, NULL), 3);
+	/* Where pf does not come by our rules, rates would not hold. */
+	clean_host();
+	sys.hooks = false;
+	assert_int_equal(up_slowly(w, &e), -E_STATE);
+	assert_non_null(strstr(e.hint, "anchor pot-filter"));
+	nothing_of_the_pot(w);
+	sys.hooks = true;
+	/* A kernel that cannot: nothing of the pot is made. */
+	clean_host();
+	sys.pipes = false;
+	assert_int_equal(up_slowly(w, &e), -E_NOTSUP);
+	nothing_of_the_pot(w);
 }
 
 static void
@@ -881,6 +961,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_repair_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fini_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_members, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leftover, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hooks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repair, setup, teardown),

@@ -103,17 +103,17 @@ test_filter(void **state)
 	    "table <pb1a2b3c4d-0> const { 10.192.0.0/16 !10.192.0.1 fd00::/64 !fd00::1 fe80::/10 !fe80::1 "
 	    "::/128 }\n"
 	    "table <pb1a2b3c4d-1> const { 10.200.0.0/24 !10.200.0.1 }\n"
+	    "anchor \"*\" in on lo0 tagged pot1a2b3c4dl\nanchor \"*\" on pot1a2b3c4dn\n"
 	    "pass out quick on \"pb1a2b3c4d-0\" reply-to (lo0 127.0.0.1) inet tagged pot1a2b3c4dl\n"
 	    "pass out quick on \"pb1a2b3c4d-0\" reply-to (lo0 ::1) inet6 tagged pot1a2b3c4dl\n"
 	    "block drop in quick on \"pb1a2b3c4d-0\" from ! <pb1a2b3c4d-0>\n"
 	    "block drop out quick on \"pb1a2b3c4d-0\" from <pots> to any ! tagged pot1a2b3c4d\n"
 	    "pass out quick on \"pb1a2b3c4d-1\" reply-to (lo0 127.0.0.1) inet tagged pot1a2b3c4dl\n"
 	    "block drop in quick on \"pb1a2b3c4d-1\" from ! <pb1a2b3c4d-1>\n"
-	    "block drop out quick on \"pb1a2b3c4d-1\" from <pots> to any ! tagged pot1a2b3c4d\n"
-	    "anchor \"*\" in on lo0 tagged pot1a2b3c4dl\nanchor \"*\" on pot1a2b3c4dn\n");
+	    "block drop out quick on \"pb1a2b3c4d-1\" from <pots> to any ! tagged pot1a2b3c4d\n");
 }
 
-/* What a pot has of its own: the host's way to its ports; its addresses where frames are looked at. */
+/* What a pot has of its own: rates; the host's way to its ports; its addresses where frames are looked at. */
 static void
 test_pot(void **state)
 {
@@ -136,6 +136,16 @@ test_pot(void **state)
 	p.nelems = 1;
 	rules_pot_print(&r, &b);
 	assert_int_equal(b.len, 0);
+	r.pipes[0] = 20010;
+	rules_pot_print(&r, &b);
+	assert_string_equal(buf_cstr(&b),
+	    "match in on \"pb1a2b3c4d-0\" inet from 10.192.0.5 to any dnpipe (20011, 20010)\n"
+	    "match out on \"pb1a2b3c4d-0\" inet from any to 10.192.0.5 dnpipe (20010, 20011)\n"
+	    "match in on \"pb1a2b3c4d-0\" inet6 from fd00::5 to any dnpipe (20011, 20010)\n"
+	    "match out on \"pb1a2b3c4d-0\" inet6 from any to fd00::5 dnpipe (20010, 20011)\n");
+	buf_fini(&b);
+	b = (struct buf)BUF_INIT(4096);
+	r.pipes[0] = 0;
 	p.nelems = 3;
 	r.members = true;
 	rules_pot_print(&r, &b);
