@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/proc.h"
+#include "nomad/agent_group.h"
 #include "nomad/driver_impl.h"
 
 #define PTY_TEXT "terminal"
@@ -81,6 +82,7 @@ exec_run(void *arg, struct say *s, struct pot_ctx *ctx, struct kv *out, struct e
 	char text[12];
 	int status, rc;
 
+	agent_group_enter(x->in->task_id);
 	rc = pot_exec(ctx, x->pot, &a, &p, &own);
 	if (rc == -E_NOCMD || rc == -E_NOEXEC) {
 		if (!x->in->tty)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "nomad/agent_group.h"
 #include "nomad/task_make.h"
 
 #define LIST_MAX 65536
@@ -432,6 +433,7 @@ undo(struct make *m, const struct err *why)
 	}
 	if (pot_destroy(m->ctx, m->s->pot, true, &own) < 0 && own.code != E_NOENT)
 		say_text(m->say, "warning: pot %s is left behind: %s", m->s->pot, own.msg);
+	agent_group_remove(m->t->id);
 	if (m->bridge[0] != '\0')
 		net_bridge_release(m->ctx, m->bridge);
 }
@@ -459,6 +461,8 @@ run(struct make *m, struct kv *out, struct err *e)
 		say_text(m->say, "Starting pot");
 	if (rc == 0)
 		rc = start(m, e);
+	if (rc == 0)
+		agent_group_take(m->ctx, m->s->pot, m->t->id);
 	if (rc == 0)
 		rc = tell(m, out, e);
 	if (rc == 0 && *say_cancel(m->say))

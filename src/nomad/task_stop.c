@@ -7,6 +7,7 @@
 #include "base/proc.h"
 #include "base/text.h"
 #include "model/signame.h"
+#include "nomad/agent_group.h"
 #include "nomad/driver_impl.h"
 
 struct ending {
@@ -129,12 +130,14 @@ destroy_run(void *arg, struct say *s, struct pot_ctx *ctx, struct kv *out, struc
 	(void)s;
 	(void)out;
 	if (n->keep) {
+		agent_group_remove(n->id);
 		rc = pot_set_attribute(ctx, n->pot, "prunable", "YES", e);
 		return rc == -E_NOENT ? 0 : rc;
 	}
 	rc = pot_destroy(ctx, n->pot, true, e);
 	if (rc < 0 && rc != -E_NOENT)
 		return rc;
+	agent_group_remove(n->id);
 	if (n->bridge[0] != '\0')
 		net_bridge_release(ctx, n->bridge);
 	return 0;

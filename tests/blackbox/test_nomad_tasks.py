@@ -16,6 +16,7 @@ from registry_lab import Registry
 
 BOX = "box:1"
 DRV_GROUP = 1
+FREEZER = "/sys/fs/cgroup/freezer"
 
 
 class Agent:
@@ -316,6 +317,17 @@ def test_exec(agent):
     task.destroy()
 
 
+@pytest.mark.skipif(not os.path.exists(FREEZER), reason="no freezer of cgroup v1 on this host")
+def test_commands_are_in_the_agents_group(agent):
+    task = agent.task("sh", "-c", "sleep 100000 & wait").start()
+    group = f"{FREEZER}/nomad/{task.alloc}.{task.name}"
+    with open(group + "/cgroup.procs", encoding="ascii") as f:
+        assert len(f.read().split()) >= 2
+    assert f"/nomad/{task.alloc}.{task.name}" in task.sh("grep :freezer: /proc/self/cgroup")
+    task.destroy()
+    assert not os.path.exists(group)
+
+
 # ---- what a job may ask for --------------------------------------------------------------
 
 
@@ -534,6 +546,43 @@ def test_classic_form_falls_back_to_the_image(agent, registry):
     task = agent.task(image=f"http://127.0.0.1:{registry.port}/classic/", config={
         "pot": "web", "tag": "1.0", "command": "sh -c", "args": ["'echo", "\"$0 $1\"'", "'a  b'", "c\\ d"]})
     assert task.run() == 0 and task.output() == "a  b c d\n"
+
+
+def test_images_go_some_time_after_their_last_task(agent, registry):
+    agent.leave()
+    agent.start(gc={"image_delay": "1s"})
+    assert agent.task("true", image=f"127.0.0.1:{registry.port}/web:1.0").run() == 0
+    lab.wait_until(lambda: f":{registry.port}/web" not in agent.node("images").out, "the removal of the image")
+
+
+def test_pots_without_a_task_are_removed(agent):
+    agent.leave()
+    agent.start(gc={"dangling_pots": {"period": "1s", "creation_grace": "1s"}})
+    left = agent.task("sleep", "100000").start()
+    agent.crash()
+    agent.start()
+    kept = agent.task("sleep", "100000").start()
+    lab.wait_until(lambda: list(agent.node.states()) == [kept.pot()], "the removal of " + left.id)
+    kept.destroy()
+
+
+def test_images_must_be_signed_where_a_job_wants_it(agent, registry):
+    _, text, again = agent.task("true", image=f"127.0.0.1:{registry.port}/web:1.0", config={"verify": True}).fails()
+    assert "policy.conf" in text and not again, text
+
+
+def test_registry_that_asks_who_it_is(agent, registry, tmp_path):
+    hashed = subprocess.run([registry.program, "hash-password"], input="s3cret\n", capture_output=True, text=True, check=True)
+    (tmp_path / "users").write_text("alice:" + hashed.stdout + "allow alice * pull\n")
+    registry.stop()
+    registry.options = ["--auth", str(tmp_path / "users")]
+    registry.start()
+    name = f"127.0.0.1:{registry.port}/web:1.0"
+    for auth in (None, {"username": "alice", "password": "wrong"}):
+        _, text, again = agent.task("true", image=name, config={"auth": auth}).fails()
+        assert not again, text
+    assert agent.task("true", image=name, config={"auth": {"username": "alice", "password": "s3cret"}}).run() == 0
+    agent.node("rmi", name)
 
 
 def test_missing_images_are_told(agent, registry):
