@@ -198,8 +198,11 @@ set_user(const char *passwd, struct span f, struct passwd_user *u, struct err *e
 		return err_set(e, E_INVAL, "user '%.*s': not a user's name or number",
 		    f.len < 64 ? (int)f.len : 64, f.s);
 	snprintf(name, sizeof(name), "%.*s", (int)f.len, f.s);
-	if (!find_user(passwd, name, 0, u))
-		return err_set(e, E_NOENT, "user '%s': not in the pot's /etc/passwd", name);
+	if (!find_user(passwd, name, 0, u)) {
+		(void)err_set(e, E_NOENT, "user '%s': not in the pot's /etc/passwd", name);
+		(void)err_hint(e, "name one that is there, or give numbers: UID[:GID]");
+		return -E_NOENT;
+	}
 	return 0;
 }
 
@@ -219,7 +222,9 @@ set_group(const char *group, struct span f, struct passwd_user *u, struct err *e
 			return 0;
 		}
 	}
-	return err_set(e, E_NOENT, "group '%.*s': not in the pot's /etc/group", (int)f.len, f.s);
+	(void)err_set(e, E_NOENT, "group '%.*s': not in the pot's /etc/group", (int)f.len, f.s);
+	(void)err_hint(e, "name one that is there, or give a number");
+	return -E_NOENT;
 }
 
 /* Adds the groups that list the user. A number without a name is in none. */

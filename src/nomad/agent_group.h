@@ -1,7 +1,7 @@
 /*
- * Nomad's own groups of processes. On Linux with the hierarchies of cgroup v1 an agent has a group for each task below
- * /nomad of the freezer, and looks for the task's processes there; pots have theirs elsewhere. All of this is for
- * that hierarchy only, where pots have no group of their own in it, and does nothing on other hosts.
+ * Nomad's own groups of processes. On Linux with hierarchies of cgroup v1 an agent has a group for each task below
+ * /nomad of the freezer, and looks for the task's processes there. Where pots have no groups of their own in that
+ * hierarchy, because v2 is there too, tasks are put into the agent's. Nothing is done on other hosts.
  */
 #ifndef NOMAD_AGENT_GROUP_H
 #define NOMAD_AGENT_GROUP_H

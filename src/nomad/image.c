@@ -261,6 +261,10 @@ failure(struct pull *p, int status)
 			(void)err_set(&p->e, E_SYS, "%.*s", text == NULL ? 0 : (int)strcspn(text, "\n"),
 			    text == NULL ? "" : text);
 	}
+	if (p->e.hint[0] == '\0')
+		(void)err_hint(&p->e, "%s",
+		    p->e.code == E_NOENT ? "push it there, or mend the name and the tag in the job"
+					 : "is the registry up, and does this node reach it?");
 	(void)err_wrap(&p->e, "image %s", p->pullers != NULL ? p->pullers->want.ref : "");
 	return -p->e.code;
 }

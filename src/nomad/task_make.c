@@ -337,7 +337,11 @@ start(struct make *m, struct err *e)
 	fds[1] = out;
 	fds[2] = err;
 	a.fds = fds;
-	return pot_start(m->ctx, m->s->pot, &a, NULL, e);
+	rc = pot_start(m->ctx, m->s->pot, &a, NULL, e);
+	if (rc == -E_NOCMD && m->c->form != IMAGE_CLASSIC && m->c->words.n > 0 &&
+	    strchr(m->c->words.v[0], ' ') != NULL)
+		return err_hint(e, "command is the program alone; the words behind it go to args");
+	return rc;
 }
 
 /* What the driver keeps of it. */

@@ -63,8 +63,10 @@ make_host_path(struct make *m, const char *key, const char *text, size_t n, cons
 	    : make_keep(m, "%s/%s/%.*s", m->t->alloc_dir, m->t->name, (int)n, text);
 
 	real = realpath(path, NULL);
-	if (real == NULL)
-		return err_sys(e, "config: %s: %.256s", key, path);
+	if (real == NULL) {
+		err_sys(e, "config: %s: %.256s", key, path);
+		return err_hint(e, "this is a path on the node where the task runs");
+	}
 	/* A link in the allocation's directory, which the task may have made, leads nowhere else. */
 	if (text[0] != '/' || !m->s->d->conf.volumes) {
 		AUTO_FREE char *alloc = realpath(m->t->alloc_dir, NULL);
