@@ -18,7 +18,9 @@ class World:
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.unshare(0x00020000 | 0x40000000) == 0, "no namespaces of our own: root is needed"
         assert libc.mount(b"none", b"/", None, ctypes.c_ulong((1 << 14) | (1 << 18)), None) == 0
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        for words in ("link set lo up", "link add ext0 type veth peer name wire0", "link set ext0 up", "link set wire0 up",
+                      "address add 192.0.2.1/24 dev ext0", "route add default via 192.0.2.254 dev ext0"):
+            subprocess.run(["ip", *words.split()], check=True)
         self.place = tempfile.mkdtemp(prefix="pot-nomad-", dir="/var/tmp")
         os.chmod(self.place, 0o755)
         programs = os.path.join(self.place, "plugins")
@@ -53,6 +55,10 @@ class World:
         self.registry.terminate()
         self.registry.wait()
         self.node.call("de-init", "-f")
+        # Secrets of allocations that an agent has not collected yet.
+        for mount in (line.split(" ")[0] for line in self.lab.mounts()):
+            if mount.startswith(self.place + "/"):
+                subprocess.run(["umount", "-l", mount], check=True)
         shutil.rmtree(self.place)
 
 

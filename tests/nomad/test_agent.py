@@ -1,5 +1,6 @@
 """A real agent runs jobs in pots: the examples, and what goes on when plugin and agent are killed."""
 
+import json
 import os
 import subprocess
 
@@ -76,6 +77,76 @@ job "bridge" {
   }
 }
 """
+HOOKS = """
+variable "image" {}
+job "hooks" {
+  type = "batch"
+  group "g" {
+    task "before" {
+      driver = "pot"
+      lifecycle {
+        hook = "prestart"
+      }
+      config {
+        image   = var.image
+        command = "sh"
+        args    = ["-c", "echo before > /alloc/data/said"]
+      }
+    }
+    task "beside" {
+      driver = "pot"
+      lifecycle {
+        hook    = "prestart"
+        sidecar = true
+      }
+      config {
+        image   = var.image
+        command = "sleep"
+        args    = ["100000"]
+      }
+    }
+    task "main" {
+      driver = "pot"
+      config {
+        image   = var.image
+        command = "sh"
+        args    = ["-c", "echo \\"it's main\\" >> /alloc/data/said"]
+      }
+    }
+    task "after" {
+      driver = "pot"
+      lifecycle {
+        hook = "poststop"
+      }
+      config {
+        image   = var.image
+        command = "cat"
+        args    = ["/alloc/data/said"]
+      }
+    }
+  }
+}
+"""
+MISTAKE = """
+variable "image" {}
+job "mistake" {
+  type = "batch"
+  group "g" {
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+    task "t" {
+      driver = "pot"
+      %s
+      config {
+        image = var.image
+        %s
+      }
+    }
+  }
+}
+"""
 
 
 def example(name):
@@ -122,6 +193,78 @@ def test_tasks_of_a_group_meet(agent):
                                                "http://127.0.0.1/index.html").stdout, "the page of the other task")
     job.stop()
     agent.wait(lambda: agent.world.node("--quiet", "list", "-B").out.split() == ["public"], "the end of its bridge")
+
+
+def addresses():
+    return subprocess.run(["ip", "-o", "address", "show", "dev", "ext0"], capture_output=True, text=True, check=True).stdout
+
+
+def test_address_of_its_own(agent):
+    job = agent.run("static-ip", example("static-ip"), address="192.0.2.10/24")
+    job.status()
+    agent.wait(lambda: "root:" in subprocess.run(["curl", "-s", "http://192.0.2.10:8080/passwd"], capture_output=True, text=True,
+                                                 check=False).stdout, "the page")
+    service = json.loads(agent("service", "info", "-json", "static-web"))
+    assert [(s["Address"], s["Port"]) for s in service] == [("192.0.2.10", 8080)]
+    job.stop()
+    agent.wait(lambda: "192.0.2.10/" not in addresses(), "the end of the address")
+
+
+def test_periodic_job(agent):
+    job = agent.run("periodic", example("periodic"))
+    agent("job", "periodic", "force", "-detach", "periodic")
+    names = [j["ID"] for j in json.loads(agent("operator", "api", "/v1/jobs?prefix=periodic/"))]
+    child = agent_lab.Job(agent, names[0])
+    child.status("complete")
+    agent.wait(lambda: "UTC" in child.output("clock"), "the time")
+    job.stop()
+
+
+def test_canary_and_its_promotion(agent):
+    def deployment(done):
+        def look():
+            run = agent.call("job", "deployments", "-latest", "-json", "canary")
+            found = json.loads(run.stdout) if run.returncode == 0 else None
+            return found if found is not None and done(found, found["TaskGroups"]["web"]) else None
+        agent.wait(look, "the deployment")
+        return look()
+
+    job = agent.run("canary", example("canary"))
+    deployment(lambda d, _: d["Status"] == "successful")
+    agent.run("canary", example("canary"), version="2")
+    waiting = deployment(lambda d, web: d["JobVersion"] == 1 and web["PlacedCanaries"] and web["HealthyAllocs"] == 1)
+    assert sum(a["ClientStatus"] == "running" for a in job.allocs()) == 3
+    agent("deployment", "promote", "-detach", waiting["ID"])
+    deployment(lambda d, _: d["JobVersion"] == 1 and d["Status"] == "successful")
+    running = [a["ID"] for a in job.allocs() if a["DesiredStatus"] == "run"]
+    assert [agent("alloc", "exec", a, "cat", "/tmp/www/index.html") for a in running] == ["2\n", "2\n"]
+    job.stop()
+
+
+def test_tasks_before_beside_and_after(agent, tmp_path):
+    path = tmp_path / "hooks.hcl"
+    path.write_text(HOOKS)
+    job = agent.run("hooks", str(path))
+    job.status("complete")
+    agent.wait(lambda: job.output("after") == "before\nit's main\n", "what the last one says")
+    job.stop()
+
+
+@pytest.mark.parametrize("task, config, says", [
+    ("", 'ports = ["http"]', 'network { port "http" {} } in the group'),
+    ("", 'command = "sleep 5"', "the words behind it go to args"),
+    ("", 'mount = ["/no/such/place:/mnt"]', "a path on the node"),
+    ('user = "nobody-there"', 'command = "id"', "UID[:GID]"),
+    ("", 'command = "id"\nprivileged = true', "allow_privileged = true"),
+])
+def test_mistakes_are_told_and_final(agent, tmp_path, task, config, says):
+    path = tmp_path / "mistake.hcl"
+    path.write_text(MISTAKE % (task, config))
+    job = agent.run("mistake", str(path))
+    job.status("failed")
+    agent.wait(lambda: any(says in text for text in job.events()), says)
+    assert "Error was unrecoverable" in job.events()
+    job.stop()
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/lib/cni/bridge"), reason="no CNI plugins in /usr/lib/cni")
