@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "network/hosts.h"
-#include "network/net_impl.h"
+#include "network/settings.h"
 
 static struct ip_prefix host_has[4];
 static size_t nhost;
@@ -622,6 +622,48 @@ reclaim(void **state)
 	assert_int_equal(net_port_reserve(w->net, B, "b", &m, &e), 0);
 }
 
+static int
+see_setting(void *arg, const char *name, long was, long ours, struct err *e)
+{
+	buf_fmt(arg, "%s %ld %ld\n", name, was, ours);
+	return strcmp(name, "broken") == 0 ? err_set(e, E_SYS, "cannot set it") : 0;
+}
+
+/* The host's settings: what was found first is its own; of another boot nothing counts; a damaged record is told. */
+static void
+settings(void **state)
+{
+	struct world *w = *state;
+	AUTO_FINI(buf) struct buf seen = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+
+	init(w);
+	for (int round = 0; round < 2; round++) {
+		AUTO_FINI(kv) struct kv kv = KV_INIT;
+
+		assert_int_equal(net_settings_read(w->net, &kv, &e), 0);
+		assert_int_equal(net_settings_note(&kv, "forwarding", round, 1, &e), 0);
+		assert_int_equal(net_settings_note(&kv, "6/forwarding", 0, 1, &e), 0);
+		assert_int_equal(net_settings_write(w->net, &kv, &e), 0);
+	}
+	assert_int_equal(net_settings_each(w->net, see_setting, &seen, &e), 0);
+	assert_string_equal(buf_cstr(&seen), "forwarding 0 1\n6/forwarding 0 1\n");
+	{
+		AUTO_FINI(kv) struct kv kv = KV_INIT;
+
+		assert_int_equal(net_settings_read(w->net, &kv, &e), 0);
+		assert_int_equal(net_settings_note(&kv, "broken", 2, 3, &e), 0);
+		assert_int_equal(net_settings_write(w->net, &kv, &e), 0);
+		assert_int_equal(net_settings_each(w->net, see_setting, &seen, &e), -E_SYS);
+		assert_int_equal(kv_set(&kv, "set", "nonsense", &e), 0);
+		assert_int_equal(net_settings_write(w->net, &kv, &e), 0);
+		assert_int_equal(net_settings_each(w->net, see_setting, &seen, &e), -E_CORRUPT);
+		assert_int_equal(kv_set(&kv, "boot", "00", &e), 0);
+		assert_int_equal(net_settings_write(w->net, &kv, &e), 0);
+		assert_int_equal(net_settings_each(w->net, see_setting, &seen, &e), 0);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -641,6 +683,7 @@ main(void)
 		TEST(names),
 		TEST(slots),
 		TEST(reclaim),
+		TEST(settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
