@@ -63,7 +63,8 @@ static enum http_next
 send_whole(struct req *r, const char *key, int fd, uint64_t size, uint64_t version, const char *etag)
 {
 	struct registry *g = r->app;
-	struct http_object *o = http_object_file(fd, 0, size, OCTETS);
+	struct http_object *o = http_is_tls(r->server) ? http_object_file(fd, 0, size, OCTETS)
+						       : http_object_mapped(fd, size, OCTETS, &g->mapped);
 
 	http_object_header(o, "Accept-Ranges", "bytes");
 	http_object_header(o, "ETag", "%s", etag);

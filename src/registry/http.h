@@ -98,6 +98,13 @@ const char *http_method_name(enum http_method);
 struct http_object *http_object_bytes(const void *, size_t, const char *type);
 struct http_object *http_object_file(
     int fd, uint64_t offset, uint64_t length, const char *type); /* takes fd */
+/*
+ * The same for a whole file that nobody changes and that is sent often: a small one is mapped as long as the budget
+ * of bytes allows, and leaves with its head in one call. Not for TLS: what a disk cannot read is an error in send(2),
+ * but kills who reads it from the mapping.
+ */
+#define HTTP_MAPPED_MAX (UINT64_C(4) * 1024 * 1024)
+struct http_object *http_object_mapped(int fd, uint64_t length, const char *type, _Atomic int64_t *budget);
 void http_object_header(struct http_object *, const char *name, const char *fmt, ...) PRINTF(3, 4);
 struct http_object *http_object_get(struct http_object *); /* one more owner */
 void http_object_put(struct http_object *);

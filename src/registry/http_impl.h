@@ -11,7 +11,7 @@
 #include "registry/http.h"
 
 /*
- * Bytes are one response of libmicrohttpd's for all who get them.  A file gets
+ * Bytes, also mapped ones, are one response of libmicrohttpd's for all who get them.  A file gets
  * one of its own each time, since libmicrohttpd holds a response's lock over
  * sendfile; what it is made from is kept instead.
  */

@@ -1,4 +1,5 @@
 /* What replies are made of. An object is built by one thread, then never changed. */
+#include <sys/mman.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -58,6 +59,68 @@ http_object_file(int fd, uint64_t offset, uint64_t length, const char *type)
 	o->file = true;
 	o->fd = fd;
 	o->offset = offset;
+	return add_type(o, type);
+}
+
+struct mapping {
+	void *at;
+	size_t size;
+	_Atomic int64_t *budget;
+};
+
+/* Called when the last connection has sent it. */
+static void
+mapping_free(void *arg)
+{
+	struct mapping *m = arg;
+
+	if (m->at != MAP_FAILED)
+		(void)munmap(m->at, m->size);
+	atomic_fetch_add(m->budget, (int64_t)m->size);
+	free(m);
+}
+
+/* NULL: it is too large, or the budget is used up. */
+static struct mapping *
+map_file(int fd, uint64_t length, _Atomic int64_t *budget)
+{
+	struct mapping *m;
+
+	if (length == 0 || length > HTTP_MAPPED_MAX || (m = calloc(1, sizeof(*m))) == NULL)
+		return NULL;
+	*m = (struct mapping){ MAP_FAILED, length, budget };
+	if (atomic_fetch_sub(budget, (int64_t)length) >= (int64_t)length)
+		m->at = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
+	if (m->at != MAP_FAILED)
+		return m;
+	mapping_free(m);
+	return NULL;
+}
+
+static struct http_object *
+mapped_object(struct mapping *m)
+{
+	struct http_object *o = object_new(m->size);
+
+	if (o != NULL)
+		o->response =
+		    MHD_create_response_from_buffer_with_free_callback_cls(m->size, m->at, mapping_free, m);
+	if (o != NULL && o->response != NULL)
+		return o;
+	free(o);
+	mapping_free(m);
+	return NULL;
+}
+
+struct http_object *
+http_object_mapped(int fd, uint64_t length, const char *type, _Atomic int64_t *budget)
+{
+	struct mapping *m = map_file(fd, length, budget);
+	struct http_object *o = m == NULL ? NULL : mapped_object(m);
+
+	if (o == NULL)
+		return http_object_file(fd, 0, length, type);
+	fd_close(fd);
 	return add_type(o, type);
 }
 

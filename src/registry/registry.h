@@ -43,6 +43,7 @@ struct registry {
 	pthread_key_t reader;     /* each thread's own connection to the catalogue */
 	pthread_mutex_t parsing;  /* large manifests are parsed one at a time */
 	_Atomic int64_t buffered; /* bytes of bodies in memory */
+	_Atomic int64_t mapped;   /* bytes of blobs that may still be mapped */
 };
 
 /* The calling thread's connection; NULL with e set. */

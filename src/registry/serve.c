@@ -21,6 +21,7 @@
 #include "registry/socket.h"
 #include "registry/tls.h"
 
+#define MAPPED_MAX (INT64_C(64) * 1024 * 1024)
 #define WORKERS 4
 #define STOP_MS 10000
 #define LOOK_S 5
@@ -82,6 +83,7 @@ open_parts(struct registry *g, struct err *e)
 	const struct options *o = g->options;
 	int rc;
 
+	atomic_init(&g->mapped, MAPPED_MAX);
 	if ((rc = log_open(o->access_log[0] == '\0' ? NULL : o->access_log, &g->log, e)) < 0 ||
 	    (rc = store_open(o->data, &g->store, e)) < 0)
 		return rc;

@@ -152,6 +152,19 @@ def test_mount(reg):
     errors(reg("DELETE", f"/v2/mount/from/blobs/{digest}"), 404, "BLOB_UNKNOWN")
 
 
+def test_sizes(reg):
+    """Blobs of all sizes come back whole, again and again: small ones, more of 4 MiB than are kept mapped, larger ones."""
+    piece = bytes(range(256)) * (4 * 1024 * 4)
+    blobs = [b"", b"x", piece + b"x"] + [b"%4d" % number + piece[4:] for number in range(17)]
+    paths = ["/v2/sizes/a/blobs/" + reg.push_blob("sizes/a", blob) for blob in blobs]
+    for _ in range(2):
+        for path, blob in zip(paths, blobs):
+            a = reg("GET", path)
+            assert (a.status, a.headers["Content-Length"]) == (200, str(len(blob))), a.headers
+            assert sha(a.body) == sha(blob)
+    assert reg("HEAD", paths[3]).headers["Content-Length"] == str(len(piece))
+
+
 @pytest.mark.parametrize("header, first, last", [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=90-", 90, 99),
                                                  ("bytes=-1", 99, 99), ("bytes=-1000", 0, 99), ("bytes=50-1000", 50, 99)])
 def test_ranges(reg, header, first, last):
