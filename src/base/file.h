@@ -18,6 +18,9 @@ int fd_read_all(int fd, struct buf *, struct err *) MUST_CHECK;
 /* Writes all, retrying short writes and EINTR. `what` names it in messages. */
 int fd_write_all(int fd, const void *, size_t, const char *what, struct err *) MUST_CHECK;
 
+/* Lets the system begin to write these bytes to the disk, so that an fsync later finds less to do. */
+void file_begin_writeback(int fd, uint64_t at, uint64_t n);
+
 /*
  * Replaces dirfd/name by the content: temporary file ".name.tmp" in the same
  * directory, fsync, rename, fsync of the directory.  After a crash the old or

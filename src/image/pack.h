@@ -40,7 +40,18 @@ struct img_difference {
 	const struct img_pack_expect *expect; /* or NULL */
 };
 struct img_layer;
+/*
+ * Begins to find it, beside what the caller does next: what d borrows must last until it is freed, which waits
+ * for the end of finding.
+ */
+struct img_found;
+int img_difference_find(const struct img_difference *d, struct img_found **, struct err *) MUST_CHECK;
+void img_found_free(struct img_found *);
+DEFINE_AUTO(img_found, struct img_found *, NULL, img_found_free)
 /* 1: *layer is it, and *bytes (may be NULL) what its files have; 0: there is none. */
+int img_found_pack(
+    struct img_store *, struct img_found *, struct img_layer *, uint64_t *bytes, struct err *) MUST_CHECK;
+/* Both, one after the other. */
 int img_pack_difference(struct img_store *, const struct img_difference *, struct img_layer *,
     uint64_t *bytes, struct err *) MUST_CHECK;
 

@@ -18,6 +18,7 @@
 #include "image/store_impl.h"
 
 #define CHUNK ((size_t)256 * 1024)
+#define WRITEBACK ((uint64_t)8 * 1024 * 1024) /* written back in pieces of this size as they come */
 #define LOOK_MS 200 /* how often a wait for another process looks at the caller's flag */
 
 struct img_blob {
@@ -28,6 +29,7 @@ struct img_blob {
 	uint64_t size;   /* that it must have, or IMG_SIZE_UNKNOWN */
 	uint64_t have;   /* bytes in the file */
 	uint64_t hashed; /* of which the hash has seen so many */
+	uint64_t begun;  /* bytes that the system was told to write back */
 	struct hasher *h;
 };
 
@@ -429,7 +431,7 @@ img_blob_restart(struct img_blob *b, struct err *e)
 {
 	if (ftruncate(b->fd, 0) != 0)
 		return err_sys(e, "%s", b->name);
-	b->have = b->hashed = 0;
+	b->have = b->hashed = b->begun = 0;
 	return hasher_reset(b->h, e);
 }
 
@@ -460,6 +462,10 @@ img_blob_write(struct img_blob *b, const void *data, size_t n, struct err *e)
 		b->hashed = b->have;
 		p += w;
 		n -= (size_t)w;
+	}
+	if (b->have >= b->begun + WRITEBACK) {
+		file_begin_writeback(b->fd, b->begun, b->have - b->begun);
+		b->begun = b->have;
 	}
 	return 0;
 }

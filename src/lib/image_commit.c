@@ -42,15 +42,14 @@ below(struct commit *c, const struct eng_tree *t, struct img_image **image, stru
 }
 
 static int
-make_image(struct commit *c, const struct eng_tree *t, const struct img_image *under, struct err *e)
+make_image(struct commit *c, const struct eng_tree *t, struct img_found *found, const struct img_image *under,
+    struct err *e)
 {
 	struct img_layer layer;
 	char by[128], digest[DIGEST_TEXT_LEN];
 	struct img_history history = { c->now_ns, by, c->args->message, c->args->author, false };
 	const char *annotations[] = { ANN_BASE_NAME, t->image_name, ANN_BASE_DIGEST, digest, NULL };
-	const struct img_difference diff = { t->root, t->parent, c->epoch, c->ctx->eng->cancel,
-		&c->ctx->eng->events };
-	int rc = img_pack_difference(c->store, &diff, &layer, NULL, e);
+	int rc = img_found_pack(c->store, found, &layer, NULL, e);
 
 	if (rc < 0)
 		return rc;
@@ -74,10 +73,16 @@ static int
 commit_tree(void *arg, const struct eng_tree *t, struct err *e)
 {
 	struct commit *c = arg;
+	const struct img_difference diff = { t->root, t->parent, c->epoch, c->ctx->eng->cancel,
+		&c->ctx->eng->events };
 	AUTO(img_image) struct img_image *under = NULL;
-	int rc = below(c, t, &under, e);
+	AUTO(img_found) struct img_found *found = NULL;
+	/* What is below may be a base that nobody packed before: the pot is looked through meanwhile. */
+	int rc = img_difference_find(&diff, &found, e);
 
-	return rc < 0 ? rc : make_image(c, t, under, e);
+	if (rc == 0)
+		rc = below(c, t, &under, e);
+	return rc < 0 ? rc : make_image(c, t, found, under, e);
 }
 
 static int
