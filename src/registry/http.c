@@ -14,7 +14,6 @@
 #include "base/text.h"
 #include "registry/http_impl.h"
 #include "registry/http_request.h"
-#include "registry/socket.h"
 
 /* A refused body up to this size is read to its end, so that the client sees the reply. */
 #define DRAIN_MAX (8 * 1024 * 1024)
@@ -161,14 +160,8 @@ send_reply(struct req *r)
 		return MHD_NO;
 	p->phase = PH_REPLY;
 	p->queued = true;
-	if (p->conn != NULL) {
-		/* libmicrohttpd sends the head by itself before sendfile; corked, both leave together. */
-		if (p->object->file && r->method == HTTP_GET && !http_is_tls(r->server)) {
-			sock_cork(p->conn->fd, true);
-			p->conn->corked = true;
-		}
+	if (p->conn != NULL)
 		conn_sending(r->server, p->conn, p->object->size);
-	}
 	if (p->object->file) {
 		struct MHD_Response *response = http_object_response(p->object);
 
@@ -339,12 +332,8 @@ on_completed(void *arg, struct MHD_Connection *mhd, void **ctx, enum MHD_Request
 		return;
 	*ctx = NULL;
 	p = r->priv;
-	if (p->conn != NULL) {
-		if (p->conn->corked)
-			sock_cork(p->conn->fd, false);
-		p->conn->corked = false;
+	if (p->conn != NULL)
 		conn_idle(s, p->conn);
-	}
 	if (p->began || p->queued)
 		s->params.ops->done(r, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (r->state_free != NULL)

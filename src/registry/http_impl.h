@@ -40,7 +40,6 @@ struct conn {
 	struct conn *prev, *next;
 	int fd;
 	_Atomic int64_t deadline;
-	bool corked; /* by its own thread only */
 	char addr[HTTP_ADDR_LEN];
 };
 

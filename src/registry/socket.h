@@ -1,11 +1,8 @@
-/* What each system has its own way of: sockets that gather small writes, memory given back, bcrypt. */
+/* What each system has its own way of: memory given back, bcrypt. */
 #ifndef REGISTRY_SOCKET_H
 #define REGISTRY_SOCKET_H
 
 #include <stdbool.h>
-
-/* While on, only full segments leave; off sends what is left. Failure only costs speed. */
-void sock_cork(int fd, bool on);
 
 /*
  * bind and connect of a Unix socket by its name in a directory: an address

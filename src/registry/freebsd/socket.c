@@ -1,6 +1,4 @@
-/* FreeBSD: TCP_NOPUSH, jemalloc (which needs no hints), libcrypt. */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* FreeBSD: jemalloc (which needs no hints), libcrypt. */
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,14 +11,6 @@
 #include <openssl/crypto.h>
 
 #include "registry/socket.h"
-
-void
-sock_cork(int fd, bool on)
-{
-	int v = on;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOPUSH, &v, sizeof(v));
-}
 
 static void
 address_of(struct sockaddr_un *sa, const char *name)

@@ -1,6 +1,4 @@
-/* Linux: TCP_CORK, glibc's allocator, libcrypt. */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* Linux: glibc's allocator, libcrypt. */
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <crypt.h>
@@ -11,14 +9,6 @@
 #include <openssl/crypto.h>
 
 #include "registry/socket.h"
-
-void
-sock_cork(int fd, bool on)
-{
-	int v = on;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &v, sizeof(v));
-}
 
 static void
 address_at(struct sockaddr_un *sa, int dirfd, const char *name)
