@@ -5,16 +5,16 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 
 import pytest
 
 import conftest
-import lab
 import peer as peers
 from peer import Image, Peer
 from registry_lab import Registry, sha
-from test_images import blobs, change, images, left, rich_box, tree, with_rich  # noqa: F401 (a fixture)
+from test_images import blobs, change, images, left, rich, tree, with_rich
 from test_images_crash import storage
 from test_registry_client import docker_registry
 
@@ -31,6 +31,14 @@ def second_btrfs(request, btrfs_mount):
 def second_zfs(request, small_zfs_pool):
     with conftest.installation(request, "zfs", pool=small_zfs_pool) as node:
         yield node
+
+
+@pytest.fixture
+def rich_tree(box, tmp_path):
+    directory = str(tmp_path / "rich")
+    subprocess.run(["cp", "-a", box, directory], check=True)
+    rich(directory)
+    return directory
 
 
 class Two:
@@ -129,9 +137,9 @@ def derived(node, image, below):
     node("destroy", "next")
 
 
-def test_same_tree(two, rich_box):  # noqa: F811
+def test_same_tree(two, rich_tree):
     """What streams make is what tars make, and the node has the tars as well, byte by byte."""
-    with_rich(two.a, rich_box)
+    with_rich(two.a, rich_tree)
     one(two.a, "rich")
     want = two.tree(two.a, "one:1")
     assert two.push("one:1")["streams"] == 2
