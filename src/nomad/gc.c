@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "base/proc.h"
 #include "base/text.h"
+#include "nomad/agent_group.h"
 #include "nomad/driver_impl.h"
 
 #define LIST_MAX 100000
@@ -32,7 +33,7 @@ struct sweep {
 	struct drv *d;
 	struct pot_ctx *ctx;
 	struct say *say;
-	struct strv pots, bridges;
+	struct strv pots, tasks, bridges; /* tasks: of the pots, by the same index */
 };
 
 static const char *
@@ -72,8 +73,10 @@ on_pot(void *arg, const struct pot_summary *p)
 	/* One that is kept for a look is pot prune's. */
 	if (task != NULL && node != NULL && strcmp(node, s->d->node_id) == 0 &&
 	    strcmp(prunable, "YES") != 0 &&
-	    text_now_ns() - info->created_ns > s->d->conf.gc.grace_ms * 1000000)
+	    text_now_ns() - info->created_ns > s->d->conf.gc.grace_ms * 1000000) {
 		strv_add(&s->pots, p->name);
+		strv_add(&s->tasks, task);
+	}
 	pot_info_free(info);
 	return 0;
 }
@@ -91,7 +94,7 @@ on_bridge(void *arg, const struct pot_bridge_info *b)
 static int
 sweep_run(void *arg, struct say *say, struct pot_ctx *ctx, struct kv *out, struct err *e)
 {
-	struct sweep s = { arg, ctx, say, STRV_INIT(LIST_MAX), STRV_INIT(LIST_MAX) };
+	struct sweep s = { arg, ctx, say, STRV_INIT(LIST_MAX), STRV_INIT(LIST_MAX), STRV_INIT(LIST_MAX) };
 	struct err own = ERR_INIT;
 	int rc = pot_list(ctx, on_pot, &s, e);
 
@@ -100,6 +103,8 @@ sweep_run(void *arg, struct say *say, struct pot_ctx *ctx, struct kv *out, struc
 		say_text(say, "removing pot %s, which no task has", s.pots.v[i]);
 		if (pot_destroy(ctx, s.pots.v[i], true, &own) < 0)
 			say_text(say, "%s", own.msg);
+		else if (i < s.tasks.n)
+			agent_group_remove(s.tasks.v[i]);
 	}
 	if (rc >= 0)
 		rc = pot_bridge_list(ctx, on_bridge, &s, e);
@@ -107,6 +112,7 @@ sweep_run(void *arg, struct say *say, struct pot_ctx *ctx, struct kv *out, struc
 	for (size_t i = 0; i < s.bridges.n && rc >= 0; i++)
 		net_bridge_release(ctx, s.bridges.v[i]);
 	strv_fini(&s.pots);
+	strv_fini(&s.tasks);
 	strv_fini(&s.bridges);
 	return rc < 0 ? rc : 0;
 }

@@ -563,6 +563,8 @@ def test_pots_without_a_task_are_removed(agent):
     agent.start()
     kept = agent.task("sleep", "100000").start()
     lab.wait_until(lambda: list(agent.node.states()) == [kept.pot()], "the removal of " + left.id)
+    group = f"{FREEZER}/nomad/{left.alloc}.{left.name}"
+    lab.wait_until(lambda: not os.path.exists(group), "the removal of " + group)
     kept.destroy()
 
 

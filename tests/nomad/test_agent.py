@@ -202,8 +202,8 @@ def addresses():
 def test_address_of_its_own(agent):
     job = agent.run("static-ip", example("static-ip"), address="192.0.2.10/24")
     job.status()
-    agent.wait(lambda: "root:" in subprocess.run(["curl", "-s", "http://192.0.2.10:8080/passwd"], capture_output=True, text=True,
-                                                 check=False).stdout, "the page")
+    ask = ["curl", "-s", "http://192.0.2.10:8080/passwd"]
+    agent.wait(lambda: "root:" in subprocess.run(ask, capture_output=True, text=True, check=False).stdout, "the page")
     service = json.loads(agent("service", "info", "-json", "static-web"))
     assert [(s["Address"], s["Port"]) for s in service] == [("192.0.2.10", 8080)]
     job.stop()
