@@ -33,24 +33,20 @@ pot_plan(
 static int
 put_links(struct net_os *os, const char *id, struct nl_batch *b, struct err *e)
 {
-	for (unsigned slot = 0; slot < NET_BRIDGES_MAX; slot++) {
-		char name[NET_IFNAME];
-		struct link_info l;
-		int rc;
+	char names[NET_BRIDGES_MAX][NET_IFNAME];
+	struct link_info links[NET_BRIDGES_MAX];
+	size_t n;
+	int rc;
 
-		net_name_veth(id, slot, name);
-		rc = link_get(&os->rt, name, &l, e);
-		if (rc < 0)
-			return rc;
-		if (l.index == 0)
-			continue;
-		rc = link_peer_lives(&os->rt, &l, e);
-		if (rc < 0)
-			return rc;
+	for (unsigned slot = 0; slot < NET_BRIDGES_MAX; slot++)
+		net_name_veth(id, slot, names[slot]);
+	rc = link_get_all(&os->rt, names, NET_BRIDGES_MAX, links, &n, e);
+	for (size_t i = 0; rc >= 0 && i < n; i++) {
+		rc = link_peer_lives(&os->rt, &links[i], e);
 		if (rc > 0)
-			link_put_delete(b, l.index);
+			link_put_delete(b, links[i].index);
 	}
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int

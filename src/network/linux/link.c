@@ -70,16 +70,54 @@ got_link(void *arg, const struct nlmsghdr *h, struct err *e)
 	return 0;
 }
 
+static void
+put_get(struct nl_batch *b, const char *name)
+{
+	begin_link(b, RTM_GETLINK, 0, 0, 0, "cannot look for a link", ENODEV);
+	nl_put_str(b, IFLA_IFNAME, name);
+	nl_put_u32(b, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
 int
 link_get(struct nl_sock *s, const char *name, struct link_info *out, struct err *e)
 {
 	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
 
 	memset(out, 0, sizeof(*out));
-	begin_link(&b, RTM_GETLINK, 0, 0, 0, "cannot look for a link", ENODEV);
-	nl_put_str(&b, IFLA_IFNAME, name);
-	nl_put_u32(&b, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	put_get(&b, name);
 	return nl_talk(s, &b, got_link, out, NULL, e);
+}
+
+struct found {
+	struct link_info *v;
+	size_t n, max;
+};
+
+static int
+got_found(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	struct found *f = arg;
+
+	if (f->n == f->max || h->nlmsg_type != RTM_NEWLINK ||
+	    h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+		return 0;
+	read_info(h, &f->v[f->n++]);
+	return 0;
+}
+
+int
+link_get_all(struct nl_sock *s, char (*names)[NET_IFNAME], size_t n, struct link_info *out, size_t *nout,
+    struct err *e)
+{
+	AUTO_FINI(nl_batch) struct nl_batch b = NL_BATCH_INIT;
+	struct found f = { .v = out, .max = n };
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		put_get(&b, names[i]);
+	rc = nl_talk(s, &b, got_found, &f, NULL, e);
+	*nout = f.n;
+	return rc;
 }
 
 struct each {

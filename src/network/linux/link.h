@@ -20,6 +20,9 @@ struct link_info {
 };
 /* 0 also when there is no such link: then index is 0. */
 int link_get(struct nl_sock *, const char *name, struct link_info *, struct err *) MUST_CHECK;
+/* Those of n names that there are, with one question. */
+int link_get_all(struct nl_sock *, char (*names)[NET_IFNAME], size_t n, struct link_info *, size_t *nout,
+    struct err *) MUST_CHECK;
 
 /*
  * Makes the bridge or completes it; up last, so that one that is up has all it needs. *index of it.
