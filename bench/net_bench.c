@@ -139,7 +139,7 @@ parts(struct net *n, struct pot *p)
 		first++;
 	TIMED(ENSURE, os_ensure(n, os, br, 1, &e));
 	TIMED(SOURCES, nft_add(&os->nft, &os->rules, plan.elems, first, &e));
-	TIMED(ENTER, link_enter(p->pid, false, &inner, &ns_fd, &e));
+	TIMED(ENTER, (ns_fd = link_netns(p->pid, &e)) < 0 ? ns_fd : link_enter(ns_fd, false, &inner, &e));
 	TIMED(PAIR, link_pair_make(&os->rt, &plan.links[0], plan.group, br[0].index, ns_fd, true, &e));
 	TIMED(INNER, link_inner_set(&inner, &plan.links[0], true, &e));
 	TIMED(SETTLE, link_settle(&os->rt, &plan.links[0], br[0].index, &e));

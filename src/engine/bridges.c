@@ -175,6 +175,8 @@ add_running(void *arg, const char *name, struct err *e)
 	struct running *r = arg;
 	struct one *o = calloc(1, sizeof(*o));
 	struct err own = ERR_INIT;
+	/* The network of a start is made beside its processes; files for names, which count as network, before. */
+	const unsigned made = 1u << STEP_NETWORK | 1u << STEP_PROCESS;
 	const struct state_rec *rec;
 	int rc;
 
@@ -190,7 +192,7 @@ add_running(void *arg, const char *name, struct err *e)
 	rc = o->pot.dir_fd < 0 ? o->pot.dir_fd : state_open(&o->pot.state, o->pot.dir_fd, &own);
 	if (rc == 0 && rec->op != OP_CREATE && rec->op != OP_DESTROY &&
 	    (rec->state == POT_RUNNING || rec->state == POT_PAUSED || rec->state == POT_STARTING) &&
-	    (rec->steps & (1u << STEP_NETWORK)) != 0 && rec->init.pid != 0 && state_alive(&o->pot.state))
+	    (rec->steps & made) == made && state_alive(&o->pot.state))
 		rc = epot_net_get(&o->pot, &o->net, true, &own);
 	else
 		rc = -E_NOENT;

@@ -44,6 +44,7 @@ struct start {
 	struct epot_limits *limits;
 	int join_fd; /* somebody else's network namespace, or -1 */
 	int net[2];  /* what was made ahead of the network: namespace, socket in it; or -1 */
+	bool net_filled;
 	struct iso_child child;
 };
 
@@ -210,6 +211,18 @@ find_user(struct start *s, struct err *e)
 	return rc < 0 ? err_wrap(e, "the user of %s", s->p->name) : 0;
 }
 
+/* Its command sees the network whole from its first instruction on: nothing has opened the gate yet. */
+static int
+fill_network(void *arg, struct err *e)
+{
+	struct start *s = arg;
+	int rc = epot_net_up(s->p, s->net, e);
+
+	s->net_filled = true;
+	fault_point("start.network-up");
+	return rc;
+}
+
 static int
 spawn(struct start *s, struct err *e)
 {
@@ -232,6 +245,8 @@ spawn(struct start *s, struct err *e)
 		.workdir = s->command != NULL ? s->command->workdir : potconf_get(&p->conf, PC_WORKDIR, NULL),
 		.own_net = network_is_own(p->state.rec.network),
 		.net_fd = s->net[0] >= 0 ? &s->net[0] : NULL,
+		.net_up = s->net[0] >= 0 ? fill_network : NULL,
+		.net_arg = s,
 		.net_join = s->join_fd >= 0 ? &s->join_fd : NULL,
 		.direct_init = s->direct_init,
 		.persistent = s->stays || potconf_attr_bool(&p->conf, "persistent"),
@@ -310,13 +325,11 @@ up_process(struct start *s, struct err *e)
 	return rc;
 }
 
-/* Its command sees the network whole from its first instruction on. */
 static int
 up_network(struct start *s, struct err *e)
 {
-	int rc = epot_net_up(s->p, s->net, e);
+	int rc = s->net_filled ? 0 : fill_network(s, e);
 
-	fault_point("start.network-up");
 	if (rc < 0) {
 		iso_abort(&s->child);
 		return rc;

@@ -123,6 +123,10 @@ struct iso_spec {
 	const char *workdir; /* absolute, inside; NULL "/" */
 	bool own_net;        /* a network namespace with lo up and nothing else */
 	const int *net_fd;   /* with own_net: that one, from iso_ahead_net; NULL: a new one */
+	/* With net_fd, or NULL: fills that network while the two processes are being made, for which the caller
+	   only waits. A failure of it fails iso_spawn. */
+	int (*net_up)(void *net_arg, struct err *);
+	void *net_arg;
 	const int
 	    *net_join;    /* without own_net: one of the caller's user namespace to be in; NULL: the host's */
 	bool direct_init; /* argv runs as PID 1 itself (an init system) */

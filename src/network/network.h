@@ -128,7 +128,8 @@ struct net_spec {
  * All or nothing. NET_ALIAS: the addresses on the host's interface (the pot shares the host's network).
  * 1: done, and rules or a bridge had been taken away from running pots: net_repair with them.
  */
-/* inside: that process's network namespace and an rtnetlink socket in it, both the caller's; NULL: looked for. */
+/* inside: that process's network namespace and an rtnetlink socket in it, both the caller's, and pid may be 0;
+   NULL: looked for. */
 int net_up(struct net *, const struct net_spec *, int32_t pid, const int *inside, struct err *) MUST_CHECK;
 /* Takes away what net_up made for this pot; may be repeated; works after any crash from id and leases alone.
    Deletions that take the kernel long are not waited for. */

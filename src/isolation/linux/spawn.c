@@ -214,7 +214,6 @@ sync_wait(struct pipes *p)
 {
 	char byte;
 
-	fd_close(take_fd(p->sync[1]));
 	while (read(p->sync[0], &byte, 1) < 0 && errno == EINTR)
 		;
 }
@@ -264,10 +263,13 @@ static int
 spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
 {
 	/* Until they have executed, the new processes share this one's memory: nobody may trace them. */
-	int dumpable = prctl(PR_GET_DUMPABLE), r;
+	int dumpable = prctl(PR_GET_DUMPABLE), r, net = 0;
 
 	prctl(PR_SET_DUMPABLE, 0);
 	r = child_begin(child_a0, c, c->stack_a0);
+	fd_close(take_fd(p->sync[1]));
+	if (r >= 0 && c->spec->net_up != NULL)
+		net = c->spec->net_up(c->spec->net_arg, e);
 	if (r >= 0)
 		sync_wait(p);
 	child_end(r);
@@ -275,7 +277,7 @@ spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err
 		prctl(PR_SET_DUMPABLE, 1);
 	if (r < 0)
 		return child_error(e, -r, STEP_CLONE_SHIM, "");
-	r = spawn_result(c, p, out, e);
+	r = net < 0 ? net : spawn_result(c, p, out, e);
 	if (r < 0) {
 		spawn_undo(c, p);
 		return r;

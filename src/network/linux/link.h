@@ -77,11 +77,13 @@ int link_addr_has6(struct nl_sock *, int index, const struct ip_addr *, struct e
 /* Interface of the route to the outside: E_NOENT when there is none. */
 int link_default(struct nl_sock *, int family, int *index, struct err *) MUST_CHECK;
 
+/* The network namespace of a process, as an fd. E_NOENT: it has ended. */
+int link_netns(int32_t pid, struct err *) MUST_CHECK;
 /*
- * A socket (and the namespace itself as *ns_fd) in the network namespace of a process. Done in a short-lived child
- * that shares our memory and fds: neither this thread nor another is ever in the wrong namespace. ip6: router
- * advertisements are turned off for the interfaces made there from now on.
+ * A socket in a network namespace. Done in a short-lived child that shares our memory and fds: neither this thread
+ * nor another is ever in the wrong namespace. ip6: router advertisements are turned off for the interfaces made
+ * there from now on.
  */
-int link_enter(int32_t pid, bool ip6, struct nl_sock *inner, int *ns_fd, struct err *) MUST_CHECK;
+int link_enter(int ns_fd, bool ip6, struct nl_sock *inner, struct err *) MUST_CHECK;
 
 #endif

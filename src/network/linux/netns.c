@@ -45,25 +45,25 @@ run_visit(struct visit_with_stack *w, struct err *e)
 }
 
 int
-link_enter(int32_t pid, bool ip6, struct nl_sock *inner, int *ns_fd, struct err *e)
+link_netns(int32_t pid, struct err *e)
 {
-	AUTO(fd) int ns = -1;
-	AUTO_FREE struct visit_with_stack *w = NULL;
 	char path[48];
-	int rc;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ns < 0)
-		return err_sys(e, "cannot open the network of process %d", (int)pid);
-	w = malloc(sizeof(*w));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(e, "cannot open the network of process %d", (int)pid);
+}
+
+int
+link_enter(int ns_fd, bool ip6, struct nl_sock *inner, struct err *e)
+{
+	AUTO_FREE struct visit_with_stack *w = malloc(sizeof(*w));
+	int rc;
+
 	if (w == NULL)
 		return err_nomem(e);
-	w->visit = (struct visit){ .ns_fd = ns, .ip6 = ip6, .sock = -ENOSYS };
+	w->visit = (struct visit){ .ns_fd = ns_fd, .ip6 = ip6, .sock = -ENOSYS };
 	rc = run_visit(w, e);
-	if (rc == 0)
-		rc = nl_adopt(inner, w->visit.sock, e);
-	if (rc == 0)
-		*ns_fd = take_fd(ns);
-	return rc;
+	return rc < 0 ? rc : nl_adopt(inner, w->visit.sock, e);
 }

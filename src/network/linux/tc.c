@@ -123,8 +123,10 @@ net_rates(struct net *n, const struct net_spec *s, int32_t pid, struct err *e)
 	if ((rc = net_ready(n, e)) < 0 || (rc = os_get(n, &os, e)) < 0 ||
 	    (rc = pot_plan(n, s, bridges, &plan, e)) < 0)
 		return rc;
-	rc = link_enter(pid, false, &inner, &ns_fd, e);
-	if (rc < 0)
-		return rc == -E_NOENT ? err_set(e, E_STATE, "the pot has ended") : rc;
-	return set_rates(os, &plan, &inner, ns_fd, e);
+	rc = ns_fd = link_netns(pid, e);
+	if (rc == -E_NOENT)
+		return err_set(e, E_STATE, "the pot has ended");
+	if (rc >= 0)
+		rc = link_enter(ns_fd, false, &inner, e);
+	return rc < 0 ? rc : set_rates(os, &plan, &inner, ns_fd, e);
 }

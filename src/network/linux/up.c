@@ -49,18 +49,27 @@ make_link(struct net_os *os, const struct net_plan *p, size_t i, int bridge_inde
 	return rc;
 }
 
-/* Copies of what the caller has there already. */
+/* A copy of an fd of the caller's. */
 static int
-take_inside(const int *inside, struct nl_sock *inner, int *ns_fd, struct err *e)
+copy_fd(int fd, struct err *e)
 {
-	int sock = fcntl(inside[1], F_DUPFD_CLOEXEC, 3);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
-	*ns_fd = fcntl(inside[0], F_DUPFD_CLOEXEC, 3);
-	if (sock < 0 || *ns_fd < 0) {
-		fd_close(sock);
-		return err_sys(e, "cannot duplicate a file descriptor");
-	}
-	return nl_adopt(inner, sock, e);
+	return copy >= 0 ? copy : err_sys(e, "cannot duplicate a file descriptor");
+}
+
+/* The pot's namespace and a socket in it; copies of what the caller has there already. */
+static int
+get_inside(int32_t pid, const int *inside, bool adverts, struct nl_sock *inner, int *ns_fd, struct err *e)
+{
+	int rc = *ns_fd = inside != NULL ? copy_fd(inside[0], e) : link_netns(pid, e);
+
+	if (rc < 0)
+		return rc;
+	if (inside == NULL || adverts)
+		return link_enter(*ns_fd, adverts, inner, e);
+	rc = copy_fd(inside[1], e);
+	return rc < 0 ? rc : nl_adopt(inner, rc, e);
 }
 
 static int
@@ -72,8 +81,7 @@ make_links(struct net_os *os, const struct net_spec *s, const struct net_plan *p
 	bool hairpin = os_hairpin(s);
 	/* Advertisements of other pots are dropped by the rules where there are such; the file costs more than all else. */
 	bool adverts = has_ip6(p) && !os->rules.bridge_family;
-	int rc = inside != NULL && !adverts ? take_inside(inside, &inner, &ns_fd, e)
-					    : link_enter(pid, adverts, &inner, &ns_fd, e);
+	int rc = get_inside(pid, inside, adverts, &inner, &ns_fd, e);
 
 	fault_point("net.up.entered");
 	for (size_t i = 0; rc == 0 && i < p->nlinks; i++) {
@@ -160,8 +168,8 @@ static int
 up_none(int32_t pid, struct err *e)
 {
 	AUTO_FINI(nl_sock) struct nl_sock inner = NL_SOCK_INIT;
-	AUTO(fd) int ns_fd = -1;
-	int rc = link_enter(pid, false, &inner, &ns_fd, e);
+	AUTO(fd) int ns_fd = link_netns(pid, e);
+	int rc = ns_fd < 0 ? ns_fd : link_enter(ns_fd, false, &inner, e);
 
 	return rc < 0 ? rc : link_lo_up(&inner, e);
 }
