@@ -66,6 +66,35 @@ raw_exit(int status)
 		raw(__NR_exit_group, status);
 }
 
+/* Ends a process that alone knows of the memory it stands on, which it takes away. */
+_Noreturn static inline void
+raw_exit_without(void *memory, unsigned long len)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("syscall\n\t"
+			 "xor %%edi, %%edi\n\t"
+			 "mov %[nr_exit], %%eax\n\t"
+			 "syscall\n\t"
+			 "hlt"
+			 :
+			 : "a"((long)__NR_munmap), "D"(memory), "S"(len), [nr_exit] "i"(__NR_exit_group)
+			 : "rcx", "r11", "memory", "cc");
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = __NR_munmap;
+	register void *x0 __asm__("x0") = memory;
+	register unsigned long x1 __asm__("x1") = len;
+
+	__asm__ volatile("svc 0\n\t"
+			 "mov x0, #0\n\t"
+			 "mov x8, %[nr_exit]\n\t"
+			 "svc 0"
+			 :
+			 : "r"(x8), "r"(x0), "r"(x1), [nr_exit] "i"(__NR_exit_group)
+			 : "memory", "cc");
+#endif
+	__builtin_unreachable();
+}
+
 /*
  * One of the calls that make a process, with its arguments: the child runs
  * fn(arg) on the stack that they name and exits with its value.  Gives the pid to

@@ -7,47 +7,73 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/linux/rawsys.h"
 #include "network/linux/linger.h"
 #include "network/linux/visit.h"
 
-#define STACK 16384
+#define PAGE 4096
 
-static int
-leave_behind(struct remains *l, struct err *e)
+/* The two stacks at the end of the mapping are aligned as it is. */
+static struct remains *
+remains_new(int send_fd, int hold_fd, int released, const struct buf *msg)
 {
-	AUTO_FREE char *stack = aligned_alloc(16, STACK);
+	size_t size = (sizeof(struct remains) + msg->len + PAGE - 1) / PAGE * PAGE + 2 * REMAINS_STACK;
+	struct remains *l =
+	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (l == MAP_FAILED)
+		return NULL;
+	l->size = size;
+	l->send_fd = send_fd;
+	l->hold_fd = hold_fd;
+	l->released = released;
+	l->len = msg->len;
+	if (msg->len > 0)
+		memcpy(l->msg, msg->data, msg->len);
+	return l;
+}
+
+/* 0: it has been left behind, or -errno. */
+static int
+leave_behind(int send_fd, int hold_fd, int released, const struct buf *msg)
+{
+	struct remains *l = remains_new(send_fd, hold_fd, released, msg);
 	struct clone_args a = {
 		.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND,
-		.stack = (uint64_t)(uintptr_t)stack,
-		.stack_size = STACK,
+		.stack_size = REMAINS_STACK,
 	};
+	int error = -ENOMEM;
+	size_t size;
 	long pid;
 
-	if (stack == NULL)
-		return err_nomem(e);
+	if (l == NULL)
+		return error;
+	size = l->size;
+	l->error = &error;
+	a.stack = (uint64_t)(uintptr_t)l + size - REMAINS_STACK;
 	pid = raw_clone3(&a, visit_remain, l);
 	if (pid < 0)
-		return err_sysno(e, (int)-pid, "cannot make a process");
-	while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
+		error = (int)pid;
+	while (pid > 0 && waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
 		continue;
-	return l->error < 0 ? err_sysno(e, -l->error, "cannot make a process") : 0;
+	if (error < 0)
+		munmap(l, size);
+	return error;
 }
 
 int
 linger(struct nl_sock *rt, struct nl_batch *b, struct nl_sock *nft, struct err *e)
 {
-	struct remains l = { .send_fd = rt->fd, .hold_fd = nft->fd, .msg = b->b.data, .len = b->b.len };
 	int ends[2], rc = buf_check(&b->b, "a netlink message", e);
 
 	if (rc < 0)
 		return rc;
 	if (pipe2(ends, O_CLOEXEC) == 0) {
-		l.released = ends[0];
-		l.release = ends[1];
-		rc = leave_behind(&l, NULL);
+		rc = leave_behind(rt->fd, nft->fd, ends[0], &b->b);
 		nl_sock_fini(nft);
 		fd_close(ends[0]);
 		fd_close(ends[1]);
