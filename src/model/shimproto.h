@@ -120,20 +120,28 @@ struct shim_exit {
 	uint32_t zero, crc;  /* CRC-32 (IEEE) of all bytes before */
 };
 
-/* Four bits at a time: the table fits a cache line, and no pot touches a page for it. */
+/* What four bits do to the sum. */
 static inline uint32_t
-shim_crc32(const void *data, unsigned long len)
+shim_crc32_nibble(uint32_t bits)
 {
 	static const uint32_t table[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
 		0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
 		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+
+	return table[bits & 15];
+}
+
+/* Four bits at a time: the table fits a cache line, and no pot touches a page for it. */
+static inline uint32_t
+shim_crc32(const void *data, unsigned long len)
+{
 	const unsigned char *p = data;
 	uint32_t crc = 0xffffffffu;
 
 	while (len-- > 0) {
 		crc ^= *p++;
-		crc = (crc >> 4) ^ table[crc & 15];
-		crc = (crc >> 4) ^ table[crc & 15];
+		crc = (crc >> 4) ^ shim_crc32_nibble(crc);
+		crc = (crc >> 4) ^ shim_crc32_nibble(crc);
 	}
 	return ~crc;
 }
