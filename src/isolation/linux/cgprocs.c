@@ -178,7 +178,7 @@ ref_open(const struct iso_ref *ref, bool *v2, struct err *e)
 	t = malloc(sizeof(*t));
 	if (t == NULL)
 		return err_nomem(e);
-	r = cg_find(t, e);
+	r = cg_find_named(ref->cgroup, t, e);
 	if (r == 0)
 		r = cg_open(t, ref->cgroup, v2, e);
 	free(t);

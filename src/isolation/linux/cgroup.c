@@ -223,7 +223,7 @@ cg_enter(const char *cgroup, struct cg_enter *cg, struct err *e)
 	*cg = (struct cg_enter)CG_ENTER_INIT;
 	if (cgroup == NULL || cgroup[0] == '\0')
 		return 0;
-	r = CG_WITH_TREES(enter(trees, cgroup, cg, e));
+	r = CG_WITH_NAMED(cgroup, enter(trees, cgroup, cg, e));
 	if (r < 0)
 		cg_enter_fini(cg);
 	return r;
@@ -549,19 +549,19 @@ cg_remove(const struct cg_trees *t, const char *cgroup, struct err *e)
 int
 iso_cgroup_make(const char *cgroup, struct err *e)
 {
-	return CG_WITH_TREES(cg_make(trees, cgroup, e));
+	return CG_WITH_NAMED(cgroup, cg_make(trees, cgroup, e));
 }
 
 int
 iso_cgroup_join(const char *cgroup, struct err *e)
 {
-	return CG_WITH_TREES(cg_join(trees, cgroup, true, e));
+	return CG_WITH_NAMED(cgroup, cg_join(trees, cgroup, true, e));
 }
 
 int
 iso_cgroup_follow(const char *cgroup, struct err *e)
 {
-	int r = CG_WITH_TREES(cg_join(trees, cgroup, false, e));
+	int r = CG_WITH_NAMED(cgroup, cg_join(trees, cgroup, false, e));
 
 	return r == -E_NOENT ? 0 : r;
 }
@@ -569,5 +569,5 @@ iso_cgroup_follow(const char *cgroup, struct err *e)
 int
 iso_cgroup_remove(const char *cgroup, struct err *e)
 {
-	return CG_WITH_TREES(cg_remove(trees, cgroup, e));
+	return CG_WITH_NAMED(cgroup, cg_remove(trees, cgroup, e));
 }

@@ -33,6 +33,8 @@ void cg_parse(const char *mountinfo, const char *self, struct cg_trees *);
 /* Of this process, or of another one (what limits it, as this process sees it). */
 int cg_find(struct cg_trees *, struct err *) MUST_CHECK;
 int cg_find_of(pid_t, struct cg_trees *, struct err *) MUST_CHECK;
+/* At least the hierarchies that the text names, of which nothing but the mount and the id may be known. */
+int cg_find_named(const char *cgroup, struct cg_trees *, struct err *) MUST_CHECK;
 
 /* One hierarchy of a text, and the path there. cg_next: 1, 0 at the end; E_INVAL. */
 struct cg_part {
@@ -94,14 +96,16 @@ void cg_enter_fini(struct cg_enter *);
 DEFINE_AUTO_FINI(cg_enter, struct cg_enter)
 
 /* The trees are too large for every caller's stack. */
-#define CG_WITH_TREES(call)                                                 \
-	__extension__({                                                     \
-		struct cg_trees *trees = malloc(sizeof(*trees));            \
-		int ret = trees == NULL ? err_nomem(e) : cg_find(trees, e); \
-		if (ret == 0)                                               \
-			ret = (call);                                       \
-		free(trees);                                                \
-		ret;                                                        \
+#define CG_WITH(find, call)                                      \
+	__extension__({                                          \
+		struct cg_trees *trees = malloc(sizeof(*trees)); \
+		int ret = trees == NULL ? err_nomem(e) : (find); \
+		if (ret == 0)                                    \
+			ret = (call);                            \
+		free(trees);                                     \
+		ret;                                             \
 	})
+#define CG_WITH_TREES(call) CG_WITH(cg_find(trees, e), call)
+#define CG_WITH_NAMED(cgroup, call) CG_WITH(cg_find_named(cgroup, trees, e), call)
 
 #endif

@@ -197,11 +197,30 @@ static bool
 is_mounted_at(const char *path, unsigned long magic, struct cg_tree *tree)
 {
 	struct statfs fs;
+	unsigned id[2];
 
 	if (statfs(path, &fs) != 0 || (unsigned long)fs.f_type != magic)
 		return false;
 	snprintf(tree->mount, sizeof(tree->mount), "%s", path);
+	/* As good as the number that /proc/self/cgroup gives: those mounted together have the same. */
+	_Static_assert(sizeof(id) == sizeof(fs.f_fsid), "what statfs tells of a file system");
+	memcpy(id, &fs.f_fsid, sizeof(id));
+	if (id[0] != 0)
+		tree->id = id[0];
 	return true;
+}
+
+/* Where every distribution has it. */
+static bool
+find_place(enum cg_id id, struct cg_tree *tree)
+{
+	char path[64];
+
+	if (id == CG_V2)
+		return is_mounted_at("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, tree) ||
+		    is_mounted_at("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC, tree);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cg_names[id]);
+	return is_mounted_at(path, CGROUP_SUPER_MAGIC, tree);
 }
 
 /* Does the mount show the group that the process is in? */
@@ -228,18 +247,10 @@ find_quickly(struct cg_trees *t, const char *self)
 	parse_all_own(self, t);
 	for (enum cg_id id = 0; id < CG_COUNT; id++) {
 		struct cg_tree *tree = &t->tree[id];
-		char path[64];
-		bool there;
 
 		if (tree->own[0] == '\0' && id != CG_V2)
 			continue; /* not a hierarchy of v1 */
-		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cg_names[id]);
-		if (id == CG_V2)
-			there = is_mounted_at("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, tree) ||
-			    is_mounted_at("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC, tree);
-		else
-			there = is_mounted_at(path, CGROUP_SUPER_MAGIC, tree);
-		if (!there || !shows_own(tree))
+		if (!find_place(id, tree) || !shows_own(tree))
 			return false;
 	}
 	return true;
@@ -267,4 +278,45 @@ int
 cg_find(struct cg_trees *t, struct err *e)
 {
 	return cg_find_of(0, t, e);
+}
+
+/* Does the mount show what is above the group PARENT/INSTALLATION/POT? */
+static bool
+shows_above(const struct cg_tree *tree, const char *path)
+{
+	char above[PATH_MAX + ISO_CGROUP_MAX];
+	char *last;
+
+	snprintf(above, sizeof(above), "%s%s", tree->mount, path);
+	for (int i = 0; i < 2; i++) {
+		last = strrchr(above + strlen(tree->mount), '/');
+		if (last == NULL)
+			return false;
+		*last = '\0';
+	}
+	return path[0] == '/' && access(above, F_OK) == 0;
+}
+
+/* Only these hierarchies, and not which group of each this process is in: a third of the system calls. */
+static bool
+find_named(struct cg_trees *t, const char *cgroup)
+{
+	struct cg_iter it = { cgroup };
+	struct cg_part part;
+	int r;
+
+	clear(t);
+	while ((r = cg_next(&it, &part, NULL)) > 0) {
+		struct cg_tree *tree = &t->tree[part.id];
+
+		if (!find_place(part.id, tree) || tree->id == 0 || !shows_above(tree, part.path))
+			return false;
+	}
+	return r == 0;
+}
+
+int
+cg_find_named(const char *cgroup, struct cg_trees *t, struct err *e)
+{
+	return cgroup != NULL && find_named(t, cgroup) ? 0 : cg_find(t, e);
 }

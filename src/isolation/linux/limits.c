@@ -443,7 +443,7 @@ iso_limits_apply(
 	/* The usual pot has none: nothing to look for. */
 	if (have == NULL && iso_limits_controllers(want) == 0 && want->pids == 0)
 		return 0;
-	return CG_WITH_TREES(cg_limit(trees, cgroup, have, want, e));
+	return CG_WITH_NAMED(cgroup, cg_limit(trees, cgroup, have, want, e));
 }
 
 /* ---- what a change depends on */
@@ -516,11 +516,11 @@ cg_oom_kills(const struct cg_trees *t, const char *cgroup, uint64_t *kills, stru
 int
 iso_limits_used(const char *cgroup, uint64_t *memory, uint64_t *pids, struct err *e)
 {
-	return CG_WITH_TREES(cg_used(trees, cgroup, memory, pids, e));
+	return CG_WITH_NAMED(cgroup, cg_used(trees, cgroup, memory, pids, e));
 }
 
 int
 iso_oom_kills(const char *cgroup, uint64_t *kills, struct err *e)
 {
-	return CG_WITH_TREES(cg_oom_kills(trees, cgroup, kills, e));
+	return CG_WITH_NAMED(cgroup, cg_oom_kills(trees, cgroup, kills, e));
 }

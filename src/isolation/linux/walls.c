@@ -277,7 +277,7 @@ walls_make(struct walls *w, const struct iso_spec *s, struct err *e)
 		return r;
 	if (s->cgroup == NULL || s->cgroup[0] == '\0')
 		return 0;
-	return CG_WITH_TREES(groups_of(&w->groups, trees, s->cgroup, e));
+	return CG_WITH_NAMED(s->cgroup, groups_of(&w->groups, trees, s->cgroup, e));
 }
 
 void
