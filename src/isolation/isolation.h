@@ -159,10 +159,11 @@ struct iso_child {
 	int gate_fd;               /* closing it without iso_release ends the pot */
 	int status_fd;             /* set-up and exec failures come here */
 	int client_fd;             /* ISO_IO_ATTACH: frames of model/shimproto.h; else -1 */
+	void *kept;                /* of iso_spawn's own, until iso_child_fini */
 };
-#define ISO_CHILD_INIT                         \
-	{                                      \
-		{ 0, 0 }, { 0, 0 }, -1, -1, -1 \
+#define ISO_CHILD_INIT                               \
+	{                                            \
+		{ 0, 0 }, { 0, 0 }, -1, -1, -1, NULL \
 	}
 
 /*

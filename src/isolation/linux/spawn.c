@@ -25,6 +25,7 @@
 #define END_MS 10000        /* an aborted pot that takes longer is stuck in the kernel */
 #define LOG_MIN (16 * 1024) /* two records of the longest kind */
 #define ARGS_MAX (4u << 20)
+#define STACKS 5
 
 /* Both ends of what connects the three processes; shim or init gets one, the caller the other. */
 struct pipes {
@@ -47,7 +48,46 @@ pipes_fini(struct pipes *p)
 	for (size_t i = 0; i < sizeof(*p) / sizeof(int); i++)
 		fd_close(fds[i]);
 }
-DEFINE_AUTO_FINI(pipes, struct pipes)
+
+/* What a start is put together from. */
+struct parts {
+	struct pipes pipes;
+	struct strv shim, init; /* arguments */
+	int devnull, exe;
+	struct cg_enter cg;
+	struct walls walls;
+};
+
+static void
+parts_fini(struct parts *s)
+{
+	pipes_fini(&s->pipes);
+	strv_fini(&s->shim);
+	strv_fini(&s->init);
+	fd_close(s->devnull);
+	fd_close(s->exe);
+	cg_enter_fini(&s->cg);
+	walls_fini(&s->walls);
+}
+DEFINE_AUTO_FINI(parts, struct parts)
+
+/*
+ * Closes what the two processes have of their own now: while the caller has to wait for them, for it
+ * takes as long as some of their work.
+ */
+static void
+parts_hand_over(struct parts *s)
+{
+	struct pipes *p = &s->pipes;
+	int *const theirs[] = { &p->gate[0], &p->status[1], &p->result[0], &p->result[1], &p->sync[1],
+		&p->out[0], &p->out[1], &p->err[0], &p->err[1], &p->filter[0], &p->client[1], &s->devnull,
+		&s->exe };
+
+	for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
+		fd_close(take_fd(*theirs[i]));
+	cg_enter_fini(&s->cg);
+	walls_fini(&s->walls);
+}
 
 static int
 pipe_new(int p[2], bool nonblocking_reader, struct err *e)
@@ -260,14 +300,15 @@ spawn_undo(struct spawn_ctx *c, struct pipes *p)
 }
 
 static int
-spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
+spawn_go(struct spawn_ctx *c, struct parts *parts, struct iso_child *out, struct err *e)
 {
+	struct pipes *p = &parts->pipes;
 	/* Until they have executed, the new processes share this one's memory: nobody may trace them. */
 	int dumpable = prctl(PR_GET_DUMPABLE), r, net = 0;
 
 	prctl(PR_SET_DUMPABLE, 0);
 	r = child_begin(child_a0, c, c->stack_a0);
-	fd_close(take_fd(p->sync[1]));
+	parts_hand_over(parts);
 	if (r >= 0 && c->spec->net_up != NULL)
 		net = c->spec->net_up(c->spec->net_arg, e);
 	if (r >= 0)
@@ -290,9 +331,9 @@ spawn_go(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err
 }
 
 static int
-spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, struct err *e)
+spawn_with_stacks(struct spawn_ctx *c, struct parts *p, struct iso_child *out, struct err *e)
 {
-	char *stacks = child_stack_new(5);
+	char *stacks = child_stack_new(STACKS);
 	int r;
 
 	if (stacks == NULL)
@@ -303,7 +344,11 @@ spawn_with_stacks(struct spawn_ctx *c, struct pipes *p, struct iso_child *out, s
 	c->stack_m = stacks + 3 * (size_t)CHILD_STACK;
 	c->stack_u = stacks + 4 * (size_t)CHILD_STACK;
 	r = spawn_go(c, p, out, e);
-	child_stack_free(stacks, 5);
+	/* The kernel has all processors forget the mapping: not while the command waits. */
+	if (r == 0)
+		out->kept = stacks;
+	else
+		child_stack_free(stacks, STACKS);
 	return r;
 }
 
@@ -326,40 +371,46 @@ iso_spawn(const struct iso_spec *spec, struct iso_child *out, struct err *e)
 		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		(char *)"LANG=C.UTF-8", NULL
 	};
-	AUTO_FINI(pipes) struct pipes p = PIPES_INIT;
-	AUTO_FINI(strv) struct strv shim = STRV_INIT(ARGS_MAX), init = STRV_INIT(ARGS_MAX);
-	AUTO(fd) int devnull = -1, exe = -1;
-	AUTO_FINI(cg_enter) struct cg_enter cg = CG_ENTER_INIT;
-	AUTO_FINI(walls) struct walls walls = WALLS_INIT;
+	AUTO_FINI(parts)
+	struct parts p = { .pipes = PIPES_INIT,
+		.shim = STRV_INIT(ARGS_MAX),
+		.init = STRV_INIT(ARGS_MAX),
+		.devnull = -1,
+		.exe = -1,
+		.cg = CG_ENTER_INIT,
+		.walls = WALLS_INIT };
 	struct spawn_ctx c = { .spec = spec };
+	struct walls walls;
 	struct rlimits limits;
 	int r;
 
 	*out = (struct iso_child)ISO_CHILD_INIT;
 	if (spec->argv == NULL || spec->argv[0] == NULL)
 		return err_set(e, E_INVAL, "pot \"%s\" has no command to start", spec->name);
-	devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (devnull < 0)
+	p.devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (p.devnull < 0)
 		return err_sys(e, "cannot open \"/dev/null\"");
 	if ((r = rlimits_get(&limits, spec->rlimits, spec->nrlimits, e)) < 0 ||
-	    (r = exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p, spec, e)) < 0 ||
-	    (r = shim_args(&shim, spec, e)) < 0 || (r = init_args(&init, spec, e)) < 0 ||
-	    (r = cg_enter(spec->cgroup, &cg, e)) < 0 || (r = filter_put(&p, &spec->walls, e)) < 0 ||
-	    (r = root_prepare(spec, e)) < 0 || (r = walls_make(&walls, spec, e)) < 0)
+	    (r = p.exe = exe_open(spec->shim_path, e)) < 0 || (r = pipes_open(&p.pipes, spec, e)) < 0 ||
+	    (r = shim_args(&p.shim, spec, e)) < 0 || (r = init_args(&p.init, spec, e)) < 0 ||
+	    (r = cg_enter(spec->cgroup, &p.cg, e)) < 0 || (r = filter_put(&p.pipes, &spec->walls, e)) < 0 ||
+	    (r = root_prepare(spec, e)) < 0 || (r = walls_make(&p.walls, spec, e)) < 0)
 		return r;
 	give_fds(spec);
+	/* The numbers, which stay the children's. */
+	walls = p.walls;
 	c.walls = &walls;
-	c.exe_fd = exe;
-	c.cg = cg;
+	c.exe_fd = p.exe;
+	c.cg = p.cg;
 	c.ns_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
 	if (spec->own_net && spec->net_fd == NULL)
 		c.ns_flags |= CLONE_NEWNET;
-	c.shim.argv = strv_argv(&shim);
+	c.shim.argv = strv_argv(&p.shim);
 	c.shim.envp = shim_env;
-	c.init.argv = strv_argv(&init);
+	c.init.argv = strv_argv(&p.init);
 	c.init.envp = spec->envp;
-	c.pid_arg = shim.v[2];
-	fill_fds(&c, &p, devnull);
+	c.pid_arg = p.shim.v[2];
+	fill_fds(&c, &p.pipes, p.devnull);
 	r = spawn_with_stacks(&c, &p, out, e);
 	/* From outside, where the right to raise them is; PID 1 waits at its gate. */
 	if (r == 0 && (r = rlimits_set(out->init.pid, &limits, e)) < 0)
@@ -441,4 +492,6 @@ iso_child_fini(struct iso_child *c)
 	fd_close(take_fd(c->gate_fd));
 	fd_close(take_fd(c->status_fd));
 	fd_close(take_fd(c->client_fd));
+	child_stack_free(c->kept, STACKS);
+	c->kept = NULL;
 }

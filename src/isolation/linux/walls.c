@@ -290,4 +290,5 @@ walls_fini(struct walls *w)
 	fd_close(w->groups.top);
 	for (unsigned i = 0; i < CG_COUNT; i++)
 		fd_close(w->groups.fds[i]);
+	*w = (struct walls)WALLS_INIT;
 }
