@@ -53,6 +53,30 @@ layouts(void **state)
 	assert_string_equal(t.tree[CG_V2].own, "/");
 }
 
+/* What a text names is found where all are found, whichever way; what it cannot be found by is looked for. */
+static void
+named(void **state)
+{
+	static struct cg_trees some;
+	char text[ISO_CGROUP_MAX];
+	struct err e = ERR_INIT;
+	struct cg_iter it = { text };
+	struct cg_part part;
+	unsigned n = 0;
+
+	assert_int_equal(cg_find(&t, &e), 0);
+	assert_int_equal(cg_path(&t, NULL, "pot-unit-named", "web", ISO_CG_ALWAYS, text, &e), 0);
+	assert_int_equal(cg_find_named(text, &some, &e), 0);
+	for (; cg_next(&it, &part, &e) == 1; n++)
+		assert_string_equal(some.tree[part.id].mount, t.tree[part.id].mount);
+	assert_true(n > 0);
+	/* Of another view of the groups than this process has, and no text at all. */
+	assert_int_equal(cg_find_named("v2:/no-such-group/pot-unit-named/web", &some, &e), 0);
+	assert_string_equal(some.tree[CG_V2].own, t.tree[CG_V2].own);
+	assert_int_equal(cg_find_named("nonsense", &some, &e), 0);
+	assert_string_equal(some.tree[CG_V2].own, t.tree[CG_V2].own);
+}
+
 static void
 paths(void **state)
 {
@@ -235,8 +259,8 @@ teardown(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(layouts), cmocka_unit_test(paths),
-		cmocka_unit_test(make_and_remove), cmocka_unit_test(control_files),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(layouts), cmocka_unit_test(named),
+		cmocka_unit_test(paths), cmocka_unit_test(make_and_remove), cmocka_unit_test(control_files),
 		cmocka_unit_test(parallel) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
