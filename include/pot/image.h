@@ -98,8 +98,13 @@ struct pot_import_args {
 	const char *key;  /* file of the public key that must have signed it; NULL: the sum alone counts */
 	const char *pot;  /* NULL: NAME_TAG with '_' for each '.' */
 	bool insecure;    /* plain http without a signature, and certificates that are not good */
+	unsigned stall_s; /* give up when nothing came for so long; 0: 60 */
 };
-/* made: the name of the pot. E_EXIST; E_NOENT naming the pot that a layered image stands on. */
+/*
+ * made: the name of the pot. What a layered image stands on is imported first from the same place when it is not
+ * here, and stays also when the image itself cannot be. What was fetched of an interrupted one is kept for the next
+ * try. E_EXIST; E_NOENT: the place does not have it; E_CORRUPT, E_PERM: sum or signature are wrong.
+ */
 int pot_image_import(struct pot_ctx *, const struct pot_import_args *, char made[64], struct err *);
 
 /* ---- registries --------------------------------------------------------------- */
@@ -203,9 +208,14 @@ struct pot_export_args {
 	bool versions;                  /* tags may only rise, and mean one snapshot each */
 	int level;                      /* classic: of xz, 0 to 9, -1: 6 */
 	const struct pot_sign_key *key; /* classic: signs it; or NULL */
+	bool
+	    whole; /* classic: with what the pot is a clone of in it, where else that would have to be imported first */
 };
 #define POT_EXPORT_LEN 256
-/* made: the file in dir, POT_TAG.tar or POT_TAG.xz. E_NOENT: there is no snapshot, E_EXIST: several. */
+/*
+ * made: the file in dir, POT_TAG.tar or POT_TAG.xz. E_NOENT: there is no snapshot, E_EXIST: several, E_STATE: what
+ * the pot is a clone of was not exported.
+ */
 int pot_image_export(
     struct pot_ctx *, const struct pot_export_args *, char made[POT_EXPORT_LEN], struct err *);
 

@@ -7,6 +7,7 @@ static const struct opt opts[] = {
 	{ "dir", 'D', "DIR", OPT_DIR, "where the files go; without it the current directory" },
 	{ "level", 'l', "LEVEL", 0, "classic: how hard xz tries, 0 to 9 (default 6)" },
 	{ "sign", 'S', "FILE", OPT_FILE, "classic: sign with this secret key" },
+	{ "whole", 0, NULL, 0, "classic: also of a clone, with all that is below it" },
 	{ "passphrase-stdin", 0, NULL, 0, "read the key's passphrase from standard input" },
 	{ "force", 'F', NULL, 0, "export the last snapshot although there are several" },
 	{ "auto", 'A', NULL, 0, "take a snapshot when there is none, remove older ones" },
@@ -24,7 +25,9 @@ const struct cmd cmd_export = {
 		".skein\n"
 		"and (-S) .skein.sig beside it, as pot import and the shell framework's import read them. "
 		"When the\n"
-		"pot has no snapshot or several, -A or -F says what to do. Prints the name of the file.",
+		"pot has no snapshot or several, -A or -F says what to do. A clone of a pot that was "
+		"exported or\n"
+		"imported is layered on that one, unless --whole is given. Prints the name of the file.",
 	.args = "",
 	.pot = POT_ONE,
 	.flags = CMD_ROOT,

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "image/classic.h"
 #include "image/skein.h"
@@ -206,6 +207,18 @@ write_signature(
 }
 
 int
+classic_retract(int dirfd, const char *stem, struct err *e)
+{
+	static const char *const ends[] = { ".xz.skein", ".xz.skein.sig" };
+	char name[FILE_LEN];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (unlinkat(dirfd, file_name(name, stem, ends[i]), 0) < 0 && errno != ENOENT)
+			return err_sys(e, "%s", name);
+	return dir_sync(dirfd, "the directory", e);
+}
+
+int
 classic_complete(int dirfd, const char *stem, const struct classic_origin *origin,
     const struct sign_secret *key, struct err *e)
 {
@@ -221,18 +234,39 @@ classic_complete(int dirfd, const char *stem, const struct classic_origin *origi
 		return rc;
 	buf_fmt(&skein, "%s\n", hex);
 	rc = buf_check(&skein, "classic image: .skein", e);
-	/* What an earlier image of this name had must not stand beside this one's. */
-	if (rc == 0 && unlinkat(dirfd, file_name(name, stem, ".xz.skein"), 0) < 0 && errno != ENOENT)
-		rc = err_sys(e, "%s", name);
-	if (rc == 0 && unlinkat(dirfd, file_name(name, stem, ".xz.skein.sig"), 0) < 0 && errno != ENOENT)
-		rc = err_sys(e, "%s", name);
+	if (rc == 0)
+		rc = classic_retract(dirfd, stem, e);
 	if (rc == 0)
 		rc = file_write_atomic(
 		    dirfd, file_name(name, stem, ".xz.meta"), 0644, buf_cstr(&meta), meta.len, e);
+	fault_point("image.export.meta");
 	if (rc == 0 && key != NULL)
 		rc = write_signature(dirfd, stem, key, &skein, e);
+	fault_point("image.export.signed");
 	if (rc == 0)
 		rc = file_write_atomic(
 		    dirfd, file_name(name, stem, ".xz.skein"), 0644, buf_cstr(&skein), skein.len, e);
 	return rc;
+}
+
+int
+classic_note(struct stor *stor, struct stor_fs fs, const struct classic_origin *own, struct err *e)
+{
+	char text[STOR_NOTE_LEN];
+
+	snprintf(text, sizeof(text), "%s:%s@%s", own->pot, own->tag, own->snapshot);
+	return stor_note(stor, fs, own->snapshot, text, e);
+}
+
+int
+classic_origin_get(
+    struct stor *stor, struct stor_fs fs, struct classic_origin *o, struct stor_origin *from, struct err *e)
+{
+	int rc = stor_origin(stor, fs, from, e);
+
+	*o = (struct classic_origin){ 0 };
+	if (rc <= 0 || from->note[0] == '\0')
+		return rc < 0 ? rc : 0;
+	/* Somebody else's word is none. */
+	return classic_meta_parse(from->note, strlen(from->note), o, NULL) == 0 && o->pot[0] != '\0';
 }

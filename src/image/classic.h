@@ -39,6 +39,8 @@ int classic_meta_print(const struct classic_origin *, struct buf *, struct err *
  */
 int classic_open(int dirfd, const char *stem, const struct sign_public *, struct classic_origin *,
     struct err *) MUST_CHECK;
+/* Makes a set of this name, if there is one, none: what stands beside STEM.xz is not to be that of another. */
+int classic_retract(int dirfd, const char *stem, struct err *) MUST_CHECK;
 /*
  * Completes a set whose STEM.xz is there: writes .meta, .sig where there is a
  * key, and last of all .skein, without which the set is none.
@@ -58,21 +60,35 @@ struct classic_take {
 	const struct stor_point *origin;
 	const volatile bool *cancel; /* may be NULL */
 };
-int classic_take(const struct classic_take *, int xz, struct kv *settings, struct err *) MUST_CHECK;
+int classic_take(const struct classic_take *, int xz, struct kv *settings,
+    char snapshot[static CLASSIC_TAG_MAX + 1], struct err *) MUST_CHECK;
+/*
+ * Leaves with the snapshot of a pot in which image it is, and finds what image a pot was cloned from: 1, or 0 when
+ * there is none; then from says what it was cloned from instead (its tag "": nothing that is still there).
+ */
+int classic_note(struct stor *, struct stor_fs, const struct classic_origin *, struct err *) MUST_CHECK;
+int classic_origin_get(struct stor *, struct stor_fs, struct classic_origin *, struct stor_origin *from,
+    struct err *) MUST_CHECK;
 /*
  * The other way round: writes STEM.xz into dirfd, the snapshot of a pot and its settings, and completes the set.
+ * One of the same name stays whole until the new .xz is; then it is none, as long as the new one is not complete.
  */
 struct classic_give {
 	struct stor *stor;
 	struct stor_fs fs;
 	const char *snapshot;
 	const char *hostname;
-	const struct kv *settings;     /* IMG_SET_* */
-	unsigned level;                /* of xz, 0 to 9 */
-	const struct sign_secret *key; /* or NULL */
-	const volatile bool *cancel;   /* may be NULL */
+	const struct kv *settings;           /* IMG_SET_* */
+	const struct classic_origin *origin; /* what it was cloned from, for a layered one; else NULL */
+	unsigned level;                      /* of xz, 0 to 9 */
+	const struct sign_secret *key;       /* or NULL */
+	const volatile bool *cancel;         /* may be NULL */
 };
 int classic_give(const struct classic_give *, int dirfd, const char *stem, struct err *) MUST_CHECK;
+/* What of making a set of this pot is beside it: a file system of STOR_IMAGE, for as long as it takes. */
+void classic_give_fs(const char *pot, char out[static STOR_NAME_MAX + 1]);
+/* The same of taking one in. */
+void classic_take_fs(const char *pot, char out[static STOR_NAME_MAX + 1]);
 /* The settings in the text of a classic pot.conf. */
 int classic_settings(const char *, size_t, struct kv *, struct err *) MUST_CHECK;
 

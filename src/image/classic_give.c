@@ -87,7 +87,9 @@ pack(void *arg, int fd, struct err *e)
 {
 	const struct packer *p = arg;
 
-	return stor_pack(p->g->stor, p->g->fs, p->g->snapshot, p->head, p->g->snapshot, fd, e);
+	const struct stor_packing how = { p->head, p->g->snapshot, p->g->origin != NULL };
+
+	return stor_pack(p->g->stor, p->g->fs, p->g->snapshot, &how, fd, e);
 }
 
 static int
@@ -168,6 +170,12 @@ run(const struct classic_give *g, struct stor_fs head, int to, struct err *e)
 	return sending_end(&sending, rc, e);
 }
 
+void
+classic_give_fs(const char *pot, char out[static STOR_NAME_MAX + 1])
+{
+	snprintf(out, STOR_NAME_MAX + 1, "export-%.*s", STOR_NAME_MAX - 8, pot);
+}
+
 static int
 write_package(const struct classic_give *g, int to, struct err *e)
 {
@@ -175,7 +183,7 @@ write_package(const struct classic_give *g, int to, struct err *e)
 	const struct stor_fs head = { STOR_IMAGE, name };
 	int rc, end;
 
-	snprintf(name, sizeof(name), "export-%.*s", STOR_NAME_MAX - 8, g->fs.name);
+	classic_give_fs(g->fs.name, name);
 	/* What a killed one left goes. */
 	if ((rc = stor_destroy(g->stor, head, e)) < 0 || (rc = stor_create(g->stor, head, e)) < 0)
 		return rc;
@@ -206,6 +214,9 @@ classic_give(const struct classic_give *g, int dirfd, const char *stem, struct e
 	if (rc == 0 && fsync(to) < 0)
 		rc = err_sys(e, "%s", temporary);
 	fault_point("image.export.written");
+	if (rc == 0)
+		rc = classic_retract(dirfd, stem, e);
+	fault_point("image.export.retracted");
 	if (rc == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
 		rc = err_sys(e, "%s", name);
 	if (rc < 0) {
@@ -213,5 +224,5 @@ classic_give(const struct classic_give *g, int dirfd, const char *stem, struct e
 		return rc;
 	}
 	fault_point("image.export.named");
-	return classic_complete(dirfd, stem, &nothing, g->key, e);
+	return classic_complete(dirfd, stem, g->origin != NULL ? g->origin : &nothing, g->key, e);
 }

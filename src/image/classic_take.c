@@ -13,6 +13,7 @@
 
 #include <lzma.h>
 
+#include "base/fault.h"
 #include "base/inroot.h"
 #include "base/kv.h"
 #include "image/classic.h"
@@ -157,6 +158,12 @@ classic_settings(const char *text, size_t len, struct kv *to, struct err *e)
 
 /* ---- the package ------------------------------------------------------------------------ */
 
+void
+classic_take_fs(const char *pot, char out[static STOR_NAME_MAX + 1])
+{
+	snprintf(out, STOR_NAME_MAX + 1, "import-%.*s", STOR_NAME_MAX - 8, pot);
+}
+
 /* Reads conf/pot.conf of the pot's own file system, which is received for that and destroyed. */
 static int
 take_settings(const struct classic_take *t, const struct stor_source *src, struct kv *to, struct err *e)
@@ -167,10 +174,11 @@ take_settings(const struct classic_take *t, const struct stor_source *src, struc
 	struct err second = ERR_INIT;
 	int rc, end;
 
-	snprintf(name, sizeof(name), "import-%.*s", STOR_NAME_MAX - 8, t->dst.name);
+	classic_take_fs(t->dst.name, name);
 	rc = stor_destroy(t->stor, fs, e);
 	if (rc == 0)
 		rc = stor_receive(t->stor, fs, "import", NULL, src, e);
+	fault_point("image.import.head");
 	if (rc < 0)
 		return rc;
 	int root = stor_mount(t->stor, fs, true, e);
@@ -178,9 +186,11 @@ take_settings(const struct classic_take *t, const struct stor_source *src, struc
 	fd_close(root);
 	if (rc == 0)
 		rc = classic_settings(buf_cstr(&text), text.len, to, e);
+	fault_point("image.import.settings");
 	end = root < 0 ? 0 : stor_unmount(t->stor, fs, &second);
 	if (end == 0)
 		end = stor_destroy(t->stor, fs, &second);
+	fault_point("image.import.removed");
 	if (rc == 0 && end < 0) {
 		*e = second;
 		rc = end;
@@ -212,7 +222,8 @@ next_part(struct stor_package *p, struct stor_package_part *part, char **tag, st
 }
 
 static int
-take_parts(const struct classic_take *t, struct stor_package *p, struct kv *settings, struct err *e)
+take_parts(const struct classic_take *t, struct stor_package *p, struct kv *settings,
+    char snapshot[static CLASSIC_TAG_MAX + 1], struct err *e)
 {
 	struct stor_source src = stor_package_source(p);
 	struct stor_package_part pot, root, more;
@@ -231,9 +242,11 @@ take_parts(const struct classic_take *t, struct stor_package *p, struct kv *sett
 		err_set(e, E_NOTSUP, "classic image: it is not of one pot with one snapshot");
 		return err_hint(e, "export it with its last snapshot only");
 	}
+	snprintf(snapshot, CLASSIC_TAG_MAX + 1, "%s", tag);
 	rc = stor_receive(t->stor, t->dst, tag, t->origin, &src, e);
 	if (rc < 0)
 		return rc;
+	fault_point("image.import.received");
 	rc = stor_package_next(p, &more, e);
 	if (rc > 0)
 		rc = err_set(e, E_NOTSUP, "classic image: it holds more than a pot with one snapshot");
@@ -243,7 +256,8 @@ take_parts(const struct classic_take *t, struct stor_package *p, struct kv *sett
 }
 
 int
-classic_take(const struct classic_take *t, int xz, struct kv *settings, struct err *e)
+classic_take(const struct classic_take *t, int xz, struct kv *settings,
+    char snapshot[static CLASSIC_TAG_MAX + 1], struct err *e)
 {
 	struct xz_source x = { .z = LZMA_STREAM_INIT, .fd = xz, .cancel = t->cancel };
 	struct stor_source src = { xz_read, &x };
@@ -259,7 +273,7 @@ classic_take(const struct classic_take *t, int xz, struct kv *settings, struct e
 		return xz_error(ret, e);
 	rc = stor_package_open(&p, &src, e);
 	if (rc == 0)
-		rc = take_parts(t, p, settings, e);
+		rc = take_parts(t, p, settings, snapshot, e);
 	lzma_end(&x.z);
 	return rc;
 }

@@ -1,15 +1,18 @@
 /*
  * A plain file from a server, see download.h. Nothing is checked of it here but its size; redirects never
- * lead from https to http, nor from a server that was named as insecure to another.
+ * lead from https to http, nor from a server that was named as insecure to another. What broke off is gone on
+ * with after a while, as in exchange.c.
  */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "image/client_impl.h"
 #include "image/download.h"
 
 #define REDIRECTS_MAX 5
+#define PROGRESS_BYTES (64 * 1024) /* after so many more the attempts count from the beginning again */
 
 struct download {
 	const struct download_args *args;
@@ -17,7 +20,10 @@ struct download {
 	uint64_t have;
 	bool body;    /* the answer is the file */
 	bool refused; /* there is no body, and that is fine */
+	bool judged;  /* it was us who ended it: what was answered, or what came, is not right */
 	int rc;
+	unsigned attempt; /* without much progress in between */
+	int64_t delay_ms; /* before the next one; -1: it makes no sense */
 	struct err err;
 	char next[URL_MAX]; /* redirected to, or "" */
 };
@@ -51,9 +57,8 @@ continues(const struct download *d, struct http_call *call, struct err *e)
 }
 
 static int
-on_head(void *arg, struct http_call *call, struct err *e)
+look_at_head(struct download *d, struct http_call *call, struct err *e)
 {
-	struct download *d = arg;
 	const char *to = http_header(call, "Location");
 	long status = http_status(call);
 
@@ -84,10 +89,18 @@ on_head(void *arg, struct http_call *call, struct err *e)
 }
 
 static int
-on_data(void *arg, const void *data, size_t n, struct err *e)
+on_head(void *arg, struct http_call *call, struct err *e)
 {
 	struct download *d = arg;
+	int rc = look_at_head(d, call, e);
 
+	d->judged = rc < 0;
+	return rc;
+}
+
+static int
+take_data(struct download *d, const void *data, size_t n, struct err *e)
+{
 	if (!d->body)
 		return 0;
 	if (n > d->args->max - d->have)
@@ -98,13 +111,24 @@ on_data(void *arg, const void *data, size_t n, struct err *e)
 	return fd_write_all(d->fd, data, n, d->args->what, e);
 }
 
+static int
+on_data(void *arg, const void *data, size_t n, struct err *e)
+{
+	struct download *d = arg;
+	int rc = take_data(d, data, n, e);
+
+	d->judged = rc < 0;
+	return rc;
+}
+
 static void
 on_done(void *arg, struct http_call *call, int rc, struct err *e)
 {
 	struct download *d = arg;
 
-	(void)call;
 	d->rc = rc;
+	if (rc < 0)
+		d->delay_ms = client_retry_delay(call, d->judged ? 0 : rc, ++d->attempt);
 	if (rc < 0 && e != NULL)
 		d->err = *e;
 }
@@ -119,11 +143,15 @@ ask(struct http *h, struct download *d, const char *url, struct err *e)
 		.url = url,
 		.headers = d->have > 0 ? ranged : d->args->headers,
 		.body_fd = -1,
-		.insecure = d->args->insecure };
+		.insecure = d->args->insecure,
+		.delay_ms = d->delay_ms > 0 ? d->delay_ms : 0 };
 	struct http_call *call = NULL;
 	int rc = http_call_new(&call, h, &sink, e);
 
 	snprintf(range, sizeof(range), "Range: bytes=%llu-", (unsigned long long)d->have);
+	d->judged = d->body = false;
+	d->rc = 0;
+	d->delay_ms = -1;
 	if (rc == 0)
 		rc = http_start(call, &req, e);
 	while (rc == 0 && http_is_busy(h))
@@ -141,11 +169,11 @@ ask(struct http *h, struct download *d, const char *url, struct err *e)
 	return rc;
 }
 
-int
-download_file(struct http *h, const struct download_args *args, int fd, uint64_t have, struct err *e)
+/* From the beginning of the way again: where a redirect led may have ended. */
+static int
+follow(struct http *h, struct download *d, struct err *e)
 {
-	struct download download = { .args = args, .fd = fd, .have = have }, *d = &download;
-	const char *first = args->url;
+	const char *first = d->args->url;
 	AUTO_FINI(buf) struct buf url = BUF_INIT(URL_MAX), next = BUF_INIT(URL_MAX);
 	int rc = 0;
 
@@ -170,4 +198,25 @@ download_file(struct http *h, const struct download_args *args, int fd, uint64_t
 		buf_str(&url, buf_cstr(&next));
 	}
 	return err_set(e, E_SYS, "%s: more than %d redirects", d->args->what, REDIRECTS_MAX);
+}
+
+int
+download_file(struct http *h, const struct download_args *args, int fd, uint64_t have, struct err *e)
+{
+	struct download d = { .args = args, .fd = fd, .have = have };
+
+	for (;;) {
+		uint64_t before = d.have;
+		int rc;
+
+		if (d.attempt == 0)
+			d.delay_ms = 0;
+		rc = follow(h, &d, e);
+		if (rc == 0 || d.delay_ms < 0)
+			return rc;
+		if (d.have >= before + PROGRESS_BYTES)
+			d.attempt = 0;
+		if (e != NULL)
+			*e = (struct err)ERR_INIT;
+	}
 }

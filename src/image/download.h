@@ -1,4 +1,4 @@
-/* One file from a server that gives it as it is: redirects followed, a bound kept, gone on with where it was cut off. */
+/* One file from a server that gives it as it is: redirects followed, a bound kept, tried again where it broke off. */
 #ifndef IMAGE_DOWNLOAD_H
 #define IMAGE_DOWNLOAD_H
 

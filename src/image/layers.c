@@ -134,18 +134,20 @@ layer_record_write(struct img_store *s, const char *hex, const struct layer_reco
 
 /* ---- locks ----------------------------------------------------------------------- */
 
+#define LOCK_LEN (STOR_NAME_MAX + sizeof(IMG_LAYER_LOCK))
+
 static void
-lock_name(const char *hex, char out[static IMG_FS_LEN + 16])
+lock_name(const char *name, char out[static LOCK_LEN])
 {
-	snprintf(out, IMG_FS_LEN + 16, IMG_LAYER_LOCK "%.64s", hex);
+	snprintf(out, LOCK_LEN, IMG_LAYER_LOCK "%.*s", STOR_NAME_MAX, name);
 }
 
 static int
-lock_once(struct img_store *s, const char *hex, int wait_ms, struct layer_lock *l, struct err *e)
+lock_once(struct img_store *s, const char *fs, int wait_ms, struct layer_lock *l, struct err *e)
 {
-	char name[IMG_FS_LEN + 16];
+	char name[LOCK_LEN];
 
-	lock_name(hex, name);
+	lock_name(fs, name);
 	for (;;) {
 		AUTO(fd) int fd = lock_file(s->layers, name, true, wait_ms, e);
 
@@ -156,7 +158,7 @@ lock_once(struct img_store *s, const char *hex, int wait_ms, struct layer_lock *
 			continue;
 		l->store = s;
 		l->fd = take_fd(fd);
-		snprintf(l->hex, sizeof(l->hex), "%.64s", hex);
+		snprintf(l->hex, sizeof(l->hex), "%.*s", STOR_NAME_MAX, fs);
 		return 0;
 	}
 }
@@ -165,6 +167,18 @@ int
 layer_lock_try(struct img_store *s, const char *hex, struct layer_lock *l, struct err *e)
 {
 	return lock_once(s, hex, 0, l, e);
+}
+
+int
+layer_lock_name(
+    struct img_store *s, const char *name, const volatile bool *cancel, struct layer_lock *l, struct err *e)
+{
+	int r;
+
+	while ((r = lock_once(s, name, LOOK_MS, l, e)) == -E_BUSY)
+		if (cancel != NULL && *cancel)
+			return err_set(e, E_INTR, "interrupted while another command is at %s", name);
+	return r;
 }
 
 int
@@ -190,7 +204,7 @@ layer_lock_missing(struct img_store *s, const struct digest *chain, const volati
 void
 layer_unlock(struct layer_lock *l)
 {
-	char name[IMG_FS_LEN + 16];
+	char name[LOCK_LEN];
 
 	if (l->fd < 0)
 		return;

@@ -1,9 +1,10 @@
-/* Inside of image/: the records and locks of unpacked layers. */
+/* The records and locks of unpacked layers. */
 #ifndef IMAGE_LAYERS_H
 #define IMAGE_LAYERS_H
 
 #include "image/layerstream.h"
 #include "image/store.h"
+#include "storage/storage.h"
 
 /* The stream of the storage that this layer was made from, or was sent as. */
 struct layer_stream {
@@ -30,7 +31,7 @@ int layer_record_exists(struct img_store *, const char *hex, struct err *) MUST_
 struct layer_lock {
 	struct img_store *store;
 	int fd;
-	char hex[IMG_FS_LEN];
+	char hex[STOR_NAME_MAX + 1]; /* or another name */
 };
 #define LAYER_LOCK_INIT      \
 	{                    \
@@ -45,6 +46,12 @@ int layer_lock_missing(struct img_store *, const struct digest *chain, const vol
     bool no_wait, struct layer_lock *, struct err *) MUST_CHECK;
 /* Without pin and without waiting: E_BUSY. */
 int layer_lock_try(struct img_store *, const char *hex, struct layer_lock *, struct err *) MUST_CHECK;
+/*
+ * Locks the name of a file system of images that is no layer but made for the moment, which prune leaves alone
+ * then. Waits for whoever has it, until cancelled.
+ */
+int layer_lock_name(struct img_store *, const char *name, const volatile bool *cancel, struct layer_lock *,
+    struct err *) MUST_CHECK;
 void layer_unlock(struct layer_lock *);
 static inline void
 layer_lock_fini(struct layer_lock *l)

@@ -337,7 +337,7 @@ sweep_blobs(struct prune *p, enum digest_alg alg, struct err *e)
 	return r;
 }
 
-/* An unpacked archive: .load-N.lock is locked by who reads it, and goes last. */
+/* An unpacked archive, or files of a classic image: NAME.lock is locked by who is at it, and goes last. */
 static int
 sweep_load(struct prune *p, const char *name, struct err *e)
 {
@@ -368,7 +368,8 @@ sweep_partial(struct prune *p, struct err *e)
 
 		if (!is_new && names.v[i][0] != '.' && !p->args->partial)
 			continue;
-		if (strncmp(names.v[i], ".load-", 6) == 0) {
+		if (strncmp(names.v[i], ".load-", 6) == 0 ||
+		    strncmp(names.v[i], STORE_CLASSIC, strlen(STORE_CLASSIC)) == 0) {
 			r = sweep_load(p, names.v[i], e);
 			continue;
 		}

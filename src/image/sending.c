@@ -39,7 +39,7 @@ sending_end(struct sending *s, int rc, struct err *e)
 {
 	fd_close(take_fd(s->from)); /* if the reader failed, the sender ends of it */
 	pthread_join(s->thread, NULL);
-	if (s->rc == 0 || rc == -E_INTR)
+	if (s->rc == 0 || (rc < 0 && rc != -E_CORRUPT))
 		return rc;
 	*e = s->err;
 	return s->rc;

@@ -23,7 +23,10 @@ struct sending {
 
 /* The end to read from, which stays ours, or < 0. SIGPIPE must be ignored. */
 int sending_begin(struct sending *, sending_fn *, void *arg, struct err *) MUST_CHECK;
-/* rc: of the reader, with e where it failed. Whatever the sender failed with counts more, but for an interrupt. */
+/*
+ * rc: of the reader, with e where it failed. What the sender failed with counts where the reader did not, or could
+ * not understand half of it (E_CORRUPT); a sender whose reader had failed before only says that nobody reads.
+ */
 int sending_end(struct sending *, int rc, struct err *) MUST_CHECK;
 
 #endif

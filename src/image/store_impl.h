@@ -8,6 +8,9 @@
 
 #define STORE_LOCK_MS 120000 /* longer than any prune holds the lock */
 #define STORE_PARTIAL_NEW ".new-"
+/* Files of a classic image, a directory with a lock beside it; what is in it stays for the next fetch. */
+#define STORE_CLASSIC "classic-"
+#define STORE_CLASSIC_LOCK ".lock"
 
 struct img_store {
 	int dir; /* ROOT/images */

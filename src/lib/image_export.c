@@ -13,6 +13,7 @@
 #include "base/kv.h"
 #include "image/archive.h"
 #include "image/classic.h"
+#include "image/layers.h"
 #include "lib/images.h"
 #include "lib/remote.h"
 
@@ -164,10 +165,29 @@ export_oci(const struct export *x, struct img_store *s, char made[static POT_EXP
 	return rc < 0 ? rc : end < 0 ? end : dir_sync(x->dir, "the directory", e);
 }
 
+/*
+ * What a layered image stands on: the image that the snapshot was exported as, or imported from, of which the pot
+ * is a clone. 0: the pot is a clone of nothing like that, and is exported whole.
+ */
+static int
+find_origin(const struct export *x, struct classic_origin *o, struct err *e)
+{
+	const struct stor_fs fs = { STOR_POT, x->args->pot };
+	struct stor_origin from;
+	int rc = classic_origin_get(x->ctx->eng->stor, fs, o, &from, e);
+
+	if (rc != 0 || from.kind != STOR_POT || from.tag[0] == '\0')
+		return rc;
+	err_set(e, E_STATE, "pot %s is a clone of snapshot %s of %s, which was not exported", x->args->pot,
+	    from.tag, from.name);
+	return err_hint(e,
+	    "export that one first: pot export --format classic -F -p %s; or put all into one with --whole",
+	    from.name);
+}
+
 struct giving {
 	const struct export *x;
 	const struct sign_secret *key;
-	const char *hostname;
 };
 
 static int
@@ -175,25 +195,39 @@ give(void *arg, const struct eng_tree *t, struct err *e)
 {
 	const struct giving *g = arg;
 	const struct export *x = g->x;
+	struct classic_origin origin, own;
+	int rc = x->args->whole ? 0 : find_origin(x, &origin, e);
 	const struct classic_give give = {
 		.stor = x->ctx->eng->stor,
 		.fs = { STOR_POT, x->args->pot },
 		.snapshot = x->snapshot,
 		.hostname = x->args->pot,
 		.settings = t->settings,
+		.origin = rc == 1 ? &origin : NULL,
 		.level = x->args->level < 0 ? 6 : (unsigned)x->args->level,
 		.key = g->key,
 		.cancel = x->ctx->eng->cancel,
 	};
 
-	return classic_give(&give, x->dir, x->stem, e);
+	if (rc >= 0)
+		rc = classic_give(&give, x->dir, x->stem, e);
+	/* From now on its clones can be exported as standing on it. */
+	snprintf(own.pot, sizeof(own.pot), "%s", x->args->pot);
+	snprintf(own.tag, sizeof(own.tag), "%s", x->tag);
+	snprintf(own.snapshot, sizeof(own.snapshot), "%s", x->snapshot);
+	if (rc == 0)
+		rc = classic_note(give.stor, give.fs, &own, e);
+	fault_point("image.export.noted");
+	return rc;
 }
 
 static int
-export_classic(const struct export *x, char made[static POT_EXPORT_LEN], struct err *e)
+export_classic(const struct export *x, struct img_store *s, char made[static POT_EXPORT_LEN], struct err *e)
 {
+	AUTO_FINI(layer_lock) struct layer_lock lock = LAYER_LOCK_INIT;
 	struct sign_secret key;
-	struct giving g = { x, x->args->key != NULL ? &key : NULL, NULL };
+	struct giving g = { x, x->args->key != NULL ? &key : NULL };
+	char fs[STOR_NAME_MAX + 1];
 	int rc = eng_need_storage(x->ctx->eng, e);
 
 	if (rc == 0 && x->ctx->eng->stor->ops->pack == NULL) {
@@ -206,7 +240,10 @@ export_classic(const struct export *x, char made[static POT_EXPORT_LEN], struct 
 	if (rc < 0)
 		return rc;
 	snprintf(made, POT_EXPORT_LEN, "%s.xz", x->stem);
-	rc = eng_image_settings(x->ctx->eng, x->args->pot, give, &g, e);
+	classic_give_fs(x->args->pot, fs);
+	rc = layer_lock_name(s, fs, x->ctx->eng->cancel, &lock, e);
+	if (rc == 0)
+		rc = eng_image_settings(x->ctx->eng, x->args->pot, give, &g, e);
 	if (g.key != NULL)
 		explicit_bzero(&key, sizeof(key));
 	return rc;
@@ -233,6 +270,6 @@ pot_image_export(struct pot_ctx *c, const struct pot_export_args *a, char made[P
 	if (dir < 0)
 		return err_sys(e, "directory %s", a->dir);
 	x.dir = dir;
-	rc = a->classic ? export_classic(&x, made, e) : export_oci(&x, s, made, e);
+	rc = a->classic ? export_classic(&x, s, made, e) : export_oci(&x, s, made, e);
 	return rc < 0 ? rc : note_version(&x, exports, e);
 }

@@ -25,7 +25,8 @@ join_name(const char *a, const char *b, char out[static 64], struct err *e)
 static int
 bring_template(struct pot_ctx *c, const struct pot_prepare_args *a, char template[static 64], struct err *e)
 {
-	const struct pot_import_args import = { a->name, a->tag, a->from, a->key, template, a->insecure };
+	const struct pot_import_args import = { a->name, a->tag, a->from, a->key, template, a->insecure,
+		a->net.stall_s };
 	char made[64];
 	int rc = eng_exists(c->eng, template, e);
 

@@ -354,17 +354,46 @@ stor_stack(struct stor *s, struct stor_fs fs, const char *tag, const struct stor
 	return s->ops->stack(s, fs, tag, below, changes, e);
 }
 
+static int
+need_packages(const struct stor *s, struct err *e)
+{
+	return s->ops->pack != NULL
+	    ? 0
+	    : err_set(e, E_NOTSUP, "storage %s has no packages of streams", s->ops->name);
+}
+
 int
-stor_pack(struct stor *s, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name, int fd,
-    struct err *e)
+stor_pack(
+    struct stor *s, struct stor_fs fs, const char *tag, const struct stor_packing *how, int fd, struct err *e)
 {
 	int rc = stor_check_tag(fs, tag, e);
 
 	if (rc == 0)
-		rc = stor_check_tag(head, name, e);
-	if (rc < 0)
-		return rc;
-	if (s->ops->pack == NULL)
-		return err_set(e, E_NOTSUP, "storage %s has no packages of streams", s->ops->name);
-	return s->ops->pack(s, fs, tag, head, name, fd, e);
+		rc = stor_check_tag(how->head, how->name, e);
+	if (rc == 0)
+		rc = need_packages(s, e);
+	return rc < 0 ? rc : s->ops->pack(s, fs, tag, how, fd, e);
+}
+
+int
+stor_origin(struct stor *s, struct stor_fs fs, struct stor_origin *o, struct err *e)
+{
+	int rc = check_fs(fs, e);
+
+	if (rc == 0)
+		rc = need_packages(s, e);
+	return rc < 0 ? rc : s->ops->origin(s, fs, o, e);
+}
+
+int
+stor_note(struct stor *s, struct stor_fs fs, const char *tag, const char *text, struct err *e)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-";
+	int rc = stor_check_tag(fs, tag, e);
+
+	if (rc == 0 && (strlen(text) >= STOR_NOTE_LEN || strspn(text, allowed) != strlen(text)))
+		rc = err_set(e, E_INVAL, "what is to be noted of a snapshot is too long or no word");
+	if (rc == 0)
+		rc = need_packages(s, e);
+	return rc < 0 ? rc : s->ops->note(s, fs, tag, text, e);
 }

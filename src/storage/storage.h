@@ -60,6 +60,23 @@ struct stor_changes {
 	    *implied; /* directories of the part that take owner, mode and all else from below */
 };
 
+/* What a file system was cloned from. */
+#define STOR_NOTE_LEN 384
+struct stor_origin {
+	enum stor_kind kind;
+	char name[STOR_NAME_MAX + 1],
+	    tag[STOR_NAME_MAX + 1]; /* "": removed, it lives on for its clones only */
+	char note[STOR_NOTE_LEN];   /* see .note; "" none */
+};
+
+/* How a package is made. */
+struct stor_packing {
+	struct stor_fs
+	    head; /* of the caller's, with what he put into it; he destroys it afterwards, however that ended */
+	const char *name; /* of the snapshots in the package */
+	bool layered;     /* as the difference to what the packed one was cloned from */
+};
+
 /* Who a snapshot is, in lower-case hexadecimal digits: the same wherever a stream brought it. */
 #define STOR_ID_LEN 33
 
@@ -174,12 +191,15 @@ struct stor_ops {
 	int (*stream_id)(
 	    struct stor *, struct stor_fs, const char *tag, char id[static STOR_ID_LEN], struct err *);
 	/*
-	 * Writes fs@tag to fd as a package that stor_package_open reads: head, a file system of the caller's with
-	 * what he put into it, and fs below it, both with the snapshot `name`. The caller destroys head afterwards,
-	 * however it ended. NULL where the mechanism has no packages.
+	 * The next three are NULL where the mechanism has no packages. pack writes fs@tag to fd as one that
+	 * stor_package_open reads: head, and fs below it.
 	 */
-	int (*pack)(struct stor *, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name,
-	    int fd, struct err *);
+	int (*pack)(struct stor *, struct stor_fs fs, const char *tag, const struct stor_packing *, int fd,
+	    struct err *);
+	/* 1: fs was cloned from this, which may be gone by its name; 0: from nothing of this installation. */
+	int (*origin)(struct stor *, struct stor_fs, struct stor_origin *, struct err *);
+	/* Leaves a text with a snapshot, in place of an earlier one, until that goes. */
+	int (*note)(struct stor *, struct stor_fs, const char *tag, const char *text, struct err *);
 	/*
 	 * Parts: file systems that are made beside each other and put one on the other afterwards; all
 	 * three NULL where the mechanism can only clone. part makes an empty one and gives its root, to be filled
@@ -279,9 +299,12 @@ struct stor_source stor_package_source(struct stor_package *);
 void stor_package_free(struct stor_package *);
 DEFINE_AUTO(stor_package, struct stor_package *, NULL, stor_package_free)
 
-/* E_NOTSUP where there is no .pack. */
-int stor_pack(struct stor *, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name,
-    int fd, struct err *) MUST_CHECK;
+/* These three: E_NOTSUP where there is no .pack. */
+int stor_pack(struct stor *, struct stor_fs fs, const char *tag, const struct stor_packing *, int fd,
+    struct err *) MUST_CHECK;
+int stor_origin(struct stor *, struct stor_fs, struct stor_origin *, struct err *) MUST_CHECK;
+/* [A-Za-z0-9_.:@-]*, shorter than STOR_NOTE_LEN; else E_INVAL. */
+int stor_note(struct stor *, struct stor_fs, const char *tag, const char *text, struct err *) MUST_CHECK;
 
 /* Looking at the present of one that nobody writes to: any number of processes at a time. */
 struct stor_look {

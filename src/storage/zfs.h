@@ -63,9 +63,13 @@ const char *zfs_created_option(char out[static 48]); /* "pot:created=<now>": ZFS
 /* Must the tag be kept in a property, since it does not fit into the snapshot's name? */
 bool zfs_tag_is_long(const char *tag);
 
-/* zfs_stream.c */
-int zfs_pack(struct stor *, struct stor_fs, const char *tag, struct stor_fs head, const char *name, int fd,
+/* zfs_pack.c, zfs_origin.c */
+int zfs_pack(struct stor *, struct stor_fs, const char *tag, const struct stor_packing *, int fd,
     struct err *) MUST_CHECK;
+int zfs_origin(struct stor *, struct stor_fs, struct stor_origin *, struct err *) MUST_CHECK;
+int zfs_note(struct stor *, struct stor_fs, const char *tag, const char *text, struct err *) MUST_CHECK;
+
+/* zfs_stream.c */
 int zfs_send(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from, int fd,
     struct err *) MUST_CHECK;
 int zfs_receive(struct stor *, struct stor_fs, const char *tag, const struct stor_point *from,

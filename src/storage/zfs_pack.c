@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -13,11 +14,16 @@
 #include "base/proc.h"
 #include "storage/zfs.h"
 
-/* The copy: a stream of fs@tag, whole, received as HEAD/m@NAME. */
+/*
+ * The copy: a stream of fs@tag received as HEAD/m@NAME, whole or (from) as a
+ * clone of what fs is one of; zfs send -R then makes the difference of it.
+ */
 static int
-copy_child(const char *snap, const char *child, struct err *e)
+copy_child(const char *snap, const char *from, const char *child, struct err *e)
 {
-	const char *const argv[] = { "zfs", "send", snap, NULL };
+	const char *const whole[] = { "zfs", "send", snap, NULL };
+	const char *const part[] = { "zfs", "send", "-i", from, snap, NULL };
+	const char *const *argv = from != NULL ? part : whole;
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct err sent = ERR_INIT;
 	int p[2], rc, end;
@@ -42,21 +48,38 @@ copy_child(const char *snap, const char *child, struct err *e)
 	return err_wrap(e, "sending %s", snap);
 }
 
-int
-zfs_pack(struct stor *s, struct stor_fs fs, const char *tag, struct stor_fs head, const char *name, int fd,
-    struct err *e)
+/* The snapshot that fs was cloned from, by its present name. */
+static int
+origin_of(struct stor *s, struct stor_fs fs, struct buf *origin, struct err *e)
 {
+	char ds[ZFS_NAME_LEN];
+	int rc;
+
+	zfs_dataset(s, fs, ds);
+	rc = zfs_get_one(ds, "origin", origin, e);
+	if (rc == 0 && strcmp(buf_cstr(origin), "-") == 0)
+		rc = err_set(e, E_INVAL, "zfs: '%s' is a clone of nothing", fs.name);
+	return rc;
+}
+
+int
+zfs_pack(
+    struct stor *s, struct stor_fs fs, const char *tag, const struct stor_packing *how, int fd, struct err *e)
+{
+	AUTO_FINI(buf) struct buf origin = BUF_INIT(ZFS_NAME_LEN + 1);
 	char snap[ZFS_NAME_LEN], ds[ZFS_NAME_LEN], top[ZFS_NAME_LEN], child[ZFS_NAME_LEN];
 	int rc = zfs_recover(s, fs, e);
 
+	if (rc == 0 && how->layered)
+		rc = origin_of(s, fs, &origin, e);
 	if (rc < 0)
 		return rc;
 	zfs_snapshot_name(s, fs, tag, snap);
-	zfs_dataset(s, head, ds);
-	if (snprintf(top, sizeof(top), "%s@%s", ds, name) >= (int)sizeof(top) ||
-	    snprintf(child, sizeof(child), "%s/m@%s", ds, name) >= (int)sizeof(child))
-		return err_set(e, E_INVAL, "zfs: the name '%s' is too long to be packed", name);
-	rc = copy_child(snap, child, e);
+	zfs_dataset(s, how->head, ds);
+	if (snprintf(top, sizeof(top), "%s@%s", ds, how->name) >= (int)sizeof(top) ||
+	    snprintf(child, sizeof(child), "%s/m@%s", ds, how->name) >= (int)sizeof(child))
+		return err_set(e, E_INVAL, "zfs: the name '%s' is too long to be packed", how->name);
+	rc = copy_child(snap, how->layered ? buf_cstr(&origin) : NULL, child, e);
 	fault_point("zfs.pack.copied");
 	/* Who receives it mounts it where its own datasets are. */
 	if (rc == 0)

@@ -38,15 +38,21 @@ zfs_send(
 }
 
 static int
-snapshot_guid(struct stor *s, struct stor_fs fs, const char *tag, uint64_t *guid, struct err *e)
+guid_of(const char *snap, uint64_t *guid, struct err *e)
 {
 	AUTO_FINI(buf) struct buf text = BUF_INIT(64);
+	int rc = zfs_get_one(snap, "guid", &text, e);
+
+	return rc < 0 ? rc : text_uint(buf_cstr(&text), 0, UINT64_MAX, guid, "zfs: guid", e);
+}
+
+static int
+snapshot_guid(struct stor *s, struct stor_fs fs, const char *tag, uint64_t *guid, struct err *e)
+{
 	char snap[ZFS_NAME_LEN];
-	int rc;
 
 	zfs_snapshot_name(s, fs, tag, snap);
-	rc = zfs_get_one(snap, "guid", &text, e);
-	return rc < 0 ? rc : text_uint(buf_cstr(&text), 0, UINT64_MAX, guid, "zfs: guid", e);
+	return guid_of(snap, guid, e);
 }
 
 int
@@ -83,16 +89,28 @@ check_begin(const unsigned char *record, uint64_t from, struct err *e)
 	return 0;
 }
 
-/* Is what was received a clone of what it should be, or of nothing? */
+/*
+ * Is what was received a clone of what it should be, or of nothing? zfs looks for the origin by its GUID, from the
+ * neighbours on: an installation may have it several times (exported and imported again), and each is as good.
+ */
 static int
-check_origin(const char *staged, const char *base, struct err *e)
+check_origin(struct stor *s, const char *staged, const char *base, uint64_t guid, struct err *e)
 {
 	AUTO_FINI(buf) struct buf origin = BUF_INIT(ZFS_NAME_LEN + 1);
+	size_t len = strlen(s->zfs_root);
+	const char *got;
+	uint64_t found;
 	int rc = zfs_get_one(staged, "origin", &origin, e);
 
-	if (rc == 0 && strcmp(buf_cstr(&origin), base != NULL ? base : "-") != 0)
-		rc = err_set(e, E_CORRUPT, "zfs: the stream became a clone of %s", buf_cstr(&origin));
-	return rc;
+	got = buf_cstr(&origin);
+	if (rc < 0 || strcmp(got, base != NULL ? base : "-") == 0)
+		return rc;
+	if (base != NULL && strncmp(got, s->zfs_root, len) == 0 && got[len] == '/') {
+		rc = guid_of(got, &found, e);
+		if (rc < 0 || found == guid)
+			return rc;
+	}
+	return err_set(e, E_CORRUPT, "zfs: the stream became a clone of %s", got);
 }
 
 /* What a stream does bring of settings: how names are compared. Only as bytes, or a pot's files would not be its. */
@@ -140,7 +158,7 @@ receive_staged(struct stor *s, struct stor_fs dst, const char *tag, const char *
 	rc = zfs_run_fed(record, ZREC_LEN, src, e, "receive", "-u", to, NULL);
 	fault_point("zfs.receive.received");
 	if (rc == 0)
-		rc = check_origin(staged, base, e);
+		rc = check_origin(s, staged, base, zrec_get64(record, ZREC_FROMGUID), e);
 	if (rc == 0)
 		rc = check_names(staged, e);
 	if (rc == 0)

@@ -3,6 +3,7 @@
   pot    the program without an installation
   node   an installation on each storage in turn (overlay, btrfs, zfs), with the base "box"
   onode  the same on overlay only: for what no storage changes
+  znode  the same on zfs only; other_znode another one, on a small pool of its own
   debian a node with a Debian base "bookworm" (overlay)
 
 Every test gets back a node without pots and is failed when it left a process, a cgroup, a mount or a loop device.
@@ -22,6 +23,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import classic_lab  # noqa: E402
+import file_server  # noqa: E402
 import lab  # noqa: E402
 
 CONFORMANCE = os.path.join(lab.TREE, "tests", "conformance")
@@ -242,6 +245,41 @@ def node(request, cgroups):
 def onode(overlay_installation, cgroups):
     with borrowed(overlay_installation, cgroups) as n:
         yield n
+
+
+@pytest.fixture
+def znode(zfs_installation, cgroups):
+    with borrowed(zfs_installation, cgroups) as n:
+        yield n
+
+
+@pytest.fixture(scope="session")
+def other_zfs_installation(request, small_zfs_pool):
+    with installation(request, "zfs", pool=small_zfs_pool) as node:
+        yield node
+
+
+@pytest.fixture
+def other_znode(other_zfs_installation, cgroups):
+    with borrowed(other_zfs_installation, cgroups) as n:
+        yield n
+
+
+@pytest.fixture(scope="session")
+def sets(zfs_installation, cgroups, tmp_path_factory):
+    """Classic images: base:1, and top:2 layered on it; signed."""
+    with borrowed(zfs_installation, cgroups) as node:
+        return classic_lab.make_sets(node, tmp_path_factory.mktemp("sets"))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """A plain file server of a directory of its own."""
+    directory = tmp_path / "served"
+    directory.mkdir()
+    server = file_server.FileServer(str(directory))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -150,8 +150,8 @@ class Exec:
 class Plugin:
     """A plugin that runs, and its log."""
 
-    def __init__(self, program, env=None, handshake=True, **popen):
-        self.process = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
+    def __init__(self, program, env=None, handshake=True, prefix=(), **popen):
+        self.process = subprocess.Popen([*prefix, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
             **os.environ, "NOMAD_PLUGIN_MAGIC_COOKIE": COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "2",
             # What was freed is not to count as memory in use.
             "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=4"])),

@@ -32,13 +32,6 @@ network_type=inherit
 """
 
 
-@pytest.fixture
-def znode(zfs_installation, cgroups):
-    import conftest
-    with conftest.borrowed(zfs_installation, cgroups) as n:
-        yield n
-
-
 class Classic:
     """The shell framework's datasets in a corner of the node's pool."""
 

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import lab
+from classic_lab import clear, content, put
 
 SUM = """
 #include <stdio.h>
@@ -34,6 +35,16 @@ pot.attr.start-at-boot=YES
 """
 
 
+def seal(skein, stem, packed, meta="-"):
+    """A set whose sum is right, whatever is in it."""
+    meta = meta.encode() + b"\n"
+    total = subprocess.run([skein], input=packed + meta, stdout=subprocess.PIPE, check=True).stdout
+    for end, text in (("", packed), (".meta", meta), (".skein", total)):
+        with open(stem + end, "wb") as f:
+            f.write(text)
+    return stem
+
+
 @pytest.fixture(scope="session")
 def skein(place):
     """The program that tells the sum of its input; the hash itself is tested against published values elsewhere."""
@@ -43,13 +54,6 @@ def skein(place):
     subprocess.run(["gcc", "-D_GNU_SOURCE", "-I", os.path.join(lab.TREE, "src"), "-o", program, source,
                     os.path.join(lab.TREE, "src", "image", "skein.c")], check=True)
     return program
-
-
-@pytest.fixture
-def znode(zfs_installation, cgroups):
-    import conftest
-    with conftest.borrowed(zfs_installation, cgroups) as n:
-        yield n
 
 
 class Maker:
@@ -90,11 +94,7 @@ class Maker:
         stem = os.path.join(self.directory, f"{name}_{tag}.xz")
         stream = self.zfs("send", "-R", f"{self.top}/{name}@7")
         packed = subprocess.run(["xz", "-1"], input=stream, stdout=subprocess.PIPE, check=True).stdout
-        total = subprocess.run([self.skein], input=packed + meta.encode() + b"\n", stdout=subprocess.PIPE, check=True).stdout
-        for end, content in (("", packed), (".meta", meta.encode() + b"\n"), (".skein", total)):
-            with open(stem + end, "wb") as f:
-                f.write(content)
-        return stem
+        return seal(self.skein, stem, packed, meta)
 
 
 @pytest.fixture
@@ -103,15 +103,6 @@ def maker(znode, skein, tmp_path):
     yield m
     # zfs-fuse's daemon is busy with a mount for a moment after its last use.
     lab.wait_until(m.gone, "the end of the maker's pots")
-
-
-def content(node, pot, path, tmp_path):
-    target = os.path.join(str(tmp_path), "out")
-    node("copy-out", "-p", pot, "-s", path, "-d", target)
-    with open(target, encoding="utf-8") as f:
-        text = f.read()
-    os.unlink(target)
-    return text
 
 
 def test_import(znode, maker, tmp_path):
@@ -131,19 +122,76 @@ def test_import(znode, maker, tmp_path):
 
 
 def test_layered(znode, maker, tmp_path):
-    """A layered one needs what it stands on, and is a clone of it."""
+    """A layered one brings what it stands on, and is a clone of it."""
     maker.make("base", {"below": "b\n"})
     maker.make("top", {"above": "t\n"}, origin="base")
     maker.export("base", "1")
     maker.export("top", "2", "base:1@7")
     # On its maker's own pool an old zfs might find the original of what it stands on.
     lab.wait_until(maker.gone, "the end of the maker's pots")
-    znode.fails("import", "-p", "top", "-t", "2", "-U", str(tmp_path), says=("base:1", "is not here"))
+    os.rename(tmp_path / "base_1.xz.meta", tmp_path / "away")
+    znode.fails("import", "-p", "top", "-t", "2", "-U", str(tmp_path), says=("top_2 stands on base_1", ".meta"))
     assert znode.states() == {}
-    znode("import", "-p", "base", "-t", "1", "-U", str(tmp_path))
-    znode("import", "-p", "top", "-t", "2", "-U", str(tmp_path))
+    os.rename(tmp_path / "away", tmp_path / "base_1.xz.meta")
+    assert znode("import", "-p", "top", "-t", "2", "-U", str(tmp_path)).out == "top_2\n"
     assert content(znode, "top_2", "/below", tmp_path) == "b\n"
     assert content(znode, "top_2", "/above", tmp_path) == "t\n"
+    assert sorted(znode.states()) == ["base_1", "top_2"]
+    # Another pot of that name is not what it stands on.
+    clear(znode)
+    znode.make("base_1")
+    znode.fails("import", "-p", "top", "-t", "2", "-U", str(tmp_path), says=("snapshot 7 of base:1", "pot rename base_1"))
+    znode("snapshot", "-n", "7", "base_1")
+    znode.fails("import", "-p", "top", "-t", "2", "-U", str(tmp_path), says="difference to another snapshot")
+    assert sorted(znode.states()) == ["base_1"]
+
+
+def test_export_layered(znode, maker, tmp_path):
+    """A clone is exported as the difference to the image that its original was exported as, or imported from."""
+    place = tmp_path / "sets"
+    place.mkdir()
+    export = ("export", "--format", "classic", "-A", "-D", str(place), "-l", "0")
+
+    def meta(stem):
+        return (place / (stem + ".xz.meta")).read_text()
+
+    znode.make("base")
+    put(znode, "base", "/below", "b\n", tmp_path)
+    znode("snapshot", "-n", "s1", "base")
+    znode("clone", "-P", "base", "-p", "web")
+    put(znode, "web", "/above", "t\n", tmp_path)
+    znode.fails(*export, "-p", "web", "-t", "2", says=("snapshot s1 of base", "not exported", "--whole"))
+    assert os.listdir(place) == []
+    znode(*export, "-p", "web", "-t", "whole", "--whole")
+    znode(*export, "-p", "base", "-t", "1.0")
+    assert (meta("web_whole"), meta("base_1.0")) == ("-\n", "-\n")
+    # However its original is called meanwhile, and when its snapshot lives for the clone only.
+    znode("rename", "base", "-n", "root")
+    znode("snapshot", "-n", "s2", "root")
+    znode("purge-snapshots", "root")
+    znode(*export, "-p", "web", "-t", "2")
+    assert meta("web_2") == "base:1.0@s1\n"
+    assert os.path.getsize(place / "web_2.xz") < os.path.getsize(place / "web_whole.xz") // 4
+    # What zfs itself makes of it, as the other import does.
+    plain = subprocess.run(["xzcat", str(place / "web_2.xz")], stdout=subprocess.PIPE, check=True).stdout
+    maker.run("zfs", "receive", "-u", maker.top + "/taken", input=plain)
+    assert "@" in maker.zfs("get", "-H", "-o", "value", "origin", maker.top + "/taken/m").decode()
+    lab.wait_until(maker.gone, "the end of the maker's pots")
+    clear(znode)
+    znode("import", "-p", "web", "-t", "2", "-U", str(place))
+    assert sorted(znode.states()) == ["base_1_0", "web_2"]
+    znode("clone", "-P", "web_2", "-p", "more")
+    put(znode, "more", "/third", "3\n", tmp_path)
+    znode(*export, "-p", "more", "-t", "3")
+    snapshot = znode.info("web_2")["snapshots"][0]["tag"]
+    assert meta("more_3") == f"web:2@{snapshot}\n"
+    znode("import", "-p", "more", "-t", "3", "-U", str(place))
+    for path, text in (("/below", "b\n"), ("/above", "t\n"), ("/third", "3\n")):
+        assert content(znode, "more_3", path, tmp_path) == text
+    # Beside each other on one node all are themselves.
+    znode("import", "-p", "web", "-t", "whole", "-U", str(place))
+    znode("destroy", "-F", "base_1_0")
+    assert content(znode, "more_3", "/below", tmp_path) == content(znode, "web_whole", "/below", tmp_path) == "b\n"
 
 
 def test_wrong(znode, maker, tmp_path):
@@ -163,7 +211,46 @@ def test_wrong(znode, maker, tmp_path):
     znode("keygen", "-p", os.path.join(str(tmp_path), "key.pub"), "-s", os.path.join(str(tmp_path), "key.sec"), "-n")
     znode.fails("import", "-p", "web", "-t", "1", "-U", str(tmp_path), "-C", os.path.join(str(tmp_path), "key.pub"),
                 says=("not signed",))
-    assert znode.states() == {}
+    znode("keygen", "-p", os.path.join(str(tmp_path), "two.pub"), "-s", os.path.join(str(tmp_path), "two.sec"), "-n")
+    znode("import", "-p", "web", "-t", "1", "-U", str(tmp_path), "--as", "a")
+    znode("export", "--format", "classic", "-p", "a", "-t", "2", "-D", str(tmp_path), "-S", os.path.join(str(tmp_path), "two.sec"))
+    znode.fails("import", "-p", "a", "-t", "2", "-U", str(tmp_path), "-C", os.path.join(str(tmp_path), "key.pub"),
+                says=("a_2.xz.skein.sig", "key"))
+    assert list(znode.states()) == ["a"]
+
+
+def test_hostile(znode, skein, tmp_path):
+    """Sets whose sum is right: what is cut off, no package, or stands on itself makes nothing and names what is wrong."""
+    place = str(tmp_path)
+    znode.make("a")
+    znode("export", "-A", "--format", "classic", "-p", "a", "-t", "1", "-D", place, "-l", "0")
+    znode("destroy", "a")
+    with open(place + "/a_1.xz", "rb") as f:
+        whole = f.read()
+    packed = subprocess.run(["xz", "-0"], input=b"no stream" * 1000, stdout=subprocess.PIPE, check=True).stdout
+
+    def bad(content, meta, *says):
+        seal(skein, place + "/a_1.xz", content, meta)
+        znode.fails("import", "-p", "a", "-t", "1", "-U", place, says=says)
+        assert znode.states() == {}
+
+    bad(whole[:len(whole) // 2], "-", "xz file")
+    bad(whole[:-1], "-", "xz file")
+    bad(whole + b"tail", "-", "xz file")
+    bad(packed, "-", "package")
+    bad(b"", "-", "xz file")
+    for meta in ("", "../a:1@2", "a:1@2\nb:1@2"):
+        bad(whole, meta, ".meta")
+    bad(whole, "a:1@2", "stands on itself")
+    # Each on the other.
+    seal(skein, place + "/b_1.xz", whole, "a:1@2")
+    bad(whole, "b:1@2", "stands on itself")
+    # A whole one that says it is a difference.
+    znode.make("b_1")
+    znode("snapshot", "-n", "2", "b_1")
+    seal(skein, place + "/a_1.xz", whole, "b:1@2")
+    znode.fails("import", "-p", "a", "-t", "1", "-U", place, says="another snapshot")
+    assert list(znode.states()) == ["b_1"]
 
 
 def test_export(znode, maker, tmp_path):

@@ -29,7 +29,7 @@ class Agent:
         self.config = {}
 
     def start(self, **config):
-        self.plugin = nomad_client.Plugin(self.program)
+        self.plugin = nomad_client.Plugin(self.program, prefix=self.node.prefix)
         self.client = self.plugin.connect()
         self.config = config or self.config
         self.client("SetConfig", msgpack_config=pack({"root": self.node.root, **self.config}),

@@ -276,7 +276,51 @@ damaged(struct suite *t)
 	return suite_empty(t);
 }
 
+static bool
+is_cloned_from(struct suite *t, struct stor_fs fs, const char *name, const char *tag, const char *note)
+{
+	struct stor_origin o;
+
+	OK(stor_origin(t->s, fs, &o, &t->e) == 1);
+	OK(strcmp(o.name, name) == 0 && strcmp(o.tag, tag) == 0 && strcmp(o.note, note) == 0);
+	return true;
+}
+
+/* Where there are packages: what a clone stands on, and the word that was left with that. */
+static bool
+origins(struct suite *t)
+{
+	static const char longest[] = "a-tag-that-is-longer-than-what-a-name-of-a-snapshot-can-be-with-zfs";
+	struct stor_origin o;
+
+	if (t->s->ops->pack == NULL) {
+		REFUSED(E_NOTSUP, stor_origin(t->s, BASE("a"), &o, &t->e));
+		REFUSED(E_NOTSUP, stor_note(t->s, BASE("a"), "s", "x:1@s", &t->e));
+		SKIP("no packages");
+	}
+	OK(make_first(t) && make_second(t));
+	DO(stor_origin(t->s, BASE("a"), &o, &t->e));
+	OK(is_cloned_from(t, POT("b"), "a", "s", ""));
+	REFUSED(E_INVAL, stor_note(t->s, BASE("a"), "s", "two words", &t->e));
+	REFUSED(E_NOENT, stor_note(t->s, BASE("a"), "none", "x:1@s", &t->e));
+	DO(stor_note(t->s, BASE("a"), "s", "w:0@s", &t->e));
+	DO(stor_note(t->s, BASE("a"), "s", "x:1@s", &t->e));
+	OK(is_cloned_from(t, POT("b"), "a", "s", "x:1@s"));
+	DO(stor_rename(t->s, BASE("a"), "c", &t->e));
+	OK(is_cloned_from(t, POT("b"), "c", "s", "x:1@s"));
+	DO(stor_snapshot(t->s, BASE("c"), longest, &t->e));
+	DO(stor_clone(t->s, BASE("c"), longest, POT("d"), &t->e));
+	OK(is_cloned_from(t, POT("d"), "c", longest, ""));
+	/* Gone by their names they still say it. */
+	DO(stor_snap_destroy(t->s, BASE("c"), "s", &t->e));
+	OK(is_cloned_from(t, POT("b"), "", "", "x:1@s"));
+	DO(stor_destroy(t->s, BASE("c"), &t->e));
+	OK(is_cloned_from(t, POT("b"), "", "", "x:1@s"));
+	return suite_empty(t);
+}
+
 const struct suite_case suite_stream[] = {
+	{ "what clones stand on, and the note left with it", origins },
 	{ "streams are refused by a storage that has none", refused_without },
 	{ "a stream and one of a difference, received elsewhere", there_and_back },
 	{ "streams that do not fit make nothing", misfits },

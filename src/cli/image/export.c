@@ -14,8 +14,11 @@ export_args(const struct args *a, struct pot_export_args *x, struct err *e)
 	int rc;
 
 	x->classic = format != NULL && strcmp(format, "classic") == 0;
-	if (!x->classic && (level != NULL || x->key != NULL))
-		return args_usage(a, e, "'--%s' needs '--format classic'", level != NULL ? "level" : "sign");
+	if (!x->classic && (level != NULL || x->key != NULL || x->whole))
+		return args_usage(a, e, "'--%s' needs '--format classic'",
+		    level != NULL        ? "level"
+			: x->key != NULL ? "sign"
+					 : "whole");
 	if ((rc = args_exclusive(a, "force", "auto", e)) != 0)
 		return rc;
 	x->level = -1;
@@ -40,6 +43,7 @@ image_export(struct cli *cli, const struct args *a, struct err *e)
 		.several = args_has(a, "force"),
 		.versions = args_has(a, "check"),
 		.key = key.file != NULL ? &key : NULL,
+		.whole = args_has(a, "whole"),
 	};
 	char made[POT_EXPORT_LEN];
 	int rc = export_args(a, &x, e);

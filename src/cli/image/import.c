@@ -7,7 +7,7 @@ int
 image_import(struct cli *cli, const struct args *a, struct err *e)
 {
 	const char *from = args_value(a, "url");
-	const struct pot_import_args args = {
+	struct pot_import_args args = {
 		.name = args_value(a, "name"),
 		.tag = args_value(a, "tag"),
 		.from = from != NULL ? from : ".",
@@ -16,11 +16,14 @@ image_import(struct cli *cli, const struct args *a, struct err *e)
 		.insecure = args_has(a, "insecure"),
 	};
 	char made[64];
-	int rc = pot_image_import(cli->ctx, &args, made, e);
+	int rc = stall_arg(a, &args.stall_s, e);
 
-	events_end(cli);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
+	rc = pot_image_import(cli->ctx, &args, made, e);
+	events_end(cli);
+	if (rc != 0)
+		return tell_failure(cli, rc, e);
 	if (cli->json)
 		return js_print(json_pack("{s:s}", "name", made), e);
 	puts(made);

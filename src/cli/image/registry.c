@@ -7,25 +7,35 @@
 #include "cli/image/verbs.h"
 
 int
-net_args(const struct args *a, struct pot_net *net, char ***insecure, struct err *e)
+stall_arg(const struct args *a, unsigned *seconds, struct err *e)
 {
 	const char *stall = args_value(a, "stall");
 	int64_t ms = 0;
-	int rc;
+	int rc = stall == NULL ? 0 : text_duration(stall, &ms, "--stall", e);
 
-	*insecure = args_values(a, "insecure");
-	if (*insecure == NULL)
-		return err_nomem(e);
-	if (stall != NULL && (rc = text_duration(stall, &ms, "--stall", e)) < 0)
+	if (rc < 0)
 		return rc;
 	if (ms < 0 || ms > INT32_MAX)
 		return args_usage(a, e, "--stall: too long");
+	*seconds = stall == NULL ? 0 : ms < 1000 ? 1 : (unsigned)(ms / 1000);
+	return 0;
+}
+
+int
+net_args(const struct args *a, struct pot_net *net, char ***insecure, struct err *e)
+{
+	int rc = stall_arg(a, &net->stall_s, e);
+
+	if (rc != 0)
+		return rc;
+	*insecure = args_values(a, "insecure");
+	if (*insecure == NULL)
+		return err_nomem(e);
 	net->insecure = (const char *const *)*insecure;
 	net->ca_file = args_value(a, "ca-file");
 	if (net->ca_file == NULL)
 		net->ca_file = getenv("SSL_CERT_FILE");
 	net->auth_file = getenv("REGISTRY_AUTH_FILE");
-	net->stall_s = stall == NULL ? 0 : ms < 1000 ? 1 : (unsigned)(ms / 1000);
 	return 0;
 }
 
@@ -68,8 +78,7 @@ tell_end(struct cli *cli, const char *name, const struct pot_transfer *t, bool p
 	return 0;
 }
 
-/* For programs: the reason by its kind too. */
-static int
+int
 tell_failure(struct cli *cli, int rc, const struct err *e)
 {
 	if (cli->json)

@@ -15,6 +15,10 @@ image_run image_adopt, image_commit, image_create_base, image_flavours, image_hi
     image_save, image_tag, image_keygen, image_login, image_logout, image_pull, image_push, image_sign,
     image_verify;
 
+/* With JSON: the reason by its kind too, as a line of its own. Returns rc. */
+int tell_failure(struct cli *, int rc, const struct err *);
+/* --stall: 0 when it is not there. */
+int stall_arg(const struct args *, unsigned *seconds, struct err *) MUST_CHECK;
 /* The options of REGISTRY_OPTS and the environment; *insecure is the caller's to free. */
 int net_args(const struct args *, struct pot_net *, char ***insecure, struct err *) MUST_CHECK;
 

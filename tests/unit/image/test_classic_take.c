@@ -131,6 +131,7 @@ take_it(struct scratch *dir, struct noted *n, int fd, struct kv *settings, const
 {
 	struct stor s = { .ops = &noting, .caps = STOR_CAP_SEND, .priv = n };
 	const struct classic_take t = { &s, { STOR_POT, "web" }, origin, NULL };
+	char snapshot[CLASSIC_TAG_MAX + 1];
 	int rc;
 
 	n->dir = dir->fd;
@@ -140,7 +141,9 @@ take_it(struct scratch *dir, struct noted *n, int fd, struct kv *settings, const
 	put(dir->fd, "pot/conf/pot.conf",
 	    "pot.cmd=/bin/serve -v web\npot.env=\"A=b c\"\npot.env=\"D=e\"\npot.attr.persistent=NO\n"
 	    "pot.attr.start-at-boot=YES\nhost.hostname=\"x\"\nip4=inherit\n");
-	rc = classic_take(&t, fd, settings, e);
+	rc = classic_take(&t, fd, settings, snapshot, e);
+	if (rc == 0)
+		assert_string_equal(snapshot, "7");
 	close(fd);
 	return rc;
 }

@@ -46,12 +46,13 @@ rows(void **state)
 		{ "mount", "NO", false, false }, { "fdescfs", "NO", false, false },
 		{ "linprocfs", "NO", false, false }, { "nullfs", "NO", false, false },
 		{ "procfs", "NO", false, false }, { "tmpfs", "NO", false, false },
-		{ "zfs", "NO", false, false }, { "zfs_dataset", "", false, false }, { "raw_sockets", "NO", false, false },
-		{ "sysvshm", "new", false, false }, { "sysvsem", "new", false, false },
-		{ "sysvmsg", "new", false, false }, { "children", "0", false, false },
-		{ "mlock", "NO", false, false }, { "chflags", "YES", false, false },
-		{ "socket_af", "YES", false, false }, { "set_hostname", "NO", false, false },
-		{ "securelevel", "-1", false, false }, { "devfs_ruleset", "4", false, false } };
+		{ "zfs", "NO", false, false }, { "zfs_dataset", "", false, false },
+		{ "raw_sockets", "NO", false, false }, { "sysvshm", "new", false, false },
+		{ "sysvsem", "new", false, false }, { "sysvmsg", "new", false, false },
+		{ "children", "0", false, false }, { "mlock", "NO", false, false },
+		{ "chflags", "YES", false, false }, { "socket_af", "YES", false, false },
+		{ "set_hostname", "NO", false, false }, { "securelevel", "-1", false, false },
+		{ "devfs_ruleset", "4", false, false } };
 
 	assert_int_equal(attr_count, ARRAY_LEN(want));
 	for (size_t i = 0; i < attr_count; i++) {
