@@ -341,7 +341,11 @@ struct pot_info {
 	char command[1024];
 	char root_fs[256];   /* where its files are, for people ("overlay pots/web") */
 	char cgroup[640];    /* its groups: HIERARCHIES:PATH, separated by blanks */
-	char isolation[128]; /* "pid mount uts ipc cgroup net user" */
+	char isolation[128]; /* "pid mount uts ipc cgroup net user", "jail vnet" */
+	/* What else the kernel has of it while it runs, in its own words (FreeBSD: "jid", "devfs ruleset" …). */
+	size_t nfacts;
+	const struct pot_setting *facts; /* not is_default */
+	bool has_capabilities;           /* this system knows user ids of a pot, capabilities and filters */
 	/* User ids of the host that are the pot's 0 and following; 0 ids: none of its own, and why. */
 	uint32_t userns_first, userns_ids;
 	char userns_why[96];

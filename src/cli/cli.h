@@ -335,11 +335,12 @@ DEFINE_AUTO_FINI(walls_args, struct walls_args)
 	"created_at: when it was made\n"                                                            \
 	"command: the command that start runs, or null\n"                                           \
 	"cgroup: its control groups while running, as HIERARCHIES:PATH, or null\n"                  \
-	"isolation: namespaces, separated by blanks\n"                                              \
+	"isolation: namespaces, separated by blanks; or jail\n"                                     \
+	"kernel: what else the kernel has of it, by its own names (FreeBSD: jid and others)\n"      \
 	"user_namespace: object with first (id of the host) and ids, or null\n"                     \
 	"user_namespace_why: why it has none, or null\n"                                            \
-	"capabilities: array of what its root may\n"                                                \
-	"seccomp: default, unconfined or custom\n"                                                  \
+	"capabilities: array of what its root may, or null where there are none\n"                  \
+	"seccomp: default, unconfined or custom, or null\n"                                         \
 	"no_new_privs: whether setuid programs raise no rights\n"                                   \
 	"privileged: true or false\n"                                                               \
 	"read_only: whether its root is\n"                                                          \

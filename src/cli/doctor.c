@@ -65,7 +65,7 @@ const struct cmd cmd_doctor = {
 	.group = "Setting up",
 	.summary = "check what this machine needs to run pots",
 	.text =
-	    "Checks the kernel, storage, cgroups and programs. Each finding comes with the command or the\n"
+	    "Checks the kernel, storage, networks and programs. Each finding comes with the command or the\n"
 	    "line that mends it. The status is 1 when something is missing that pots cannot do without.\n"
 	    "With -q what is well is not shown.",
 	.args = "",

@@ -137,15 +137,17 @@ show_life(const struct pot_info *in)
 		field("out of memory", "%llu killed", (unsigned long long)in->oom_kills);
 	if (in->isolation[0] != '\0')
 		field("isolation", "%s", in->isolation);
-	if (in->cgroup[0] != '\0')
+	for (size_t i = 0; i < in->nfacts; i++)
+		field(in->facts[i].name, "%s", in->facts[i].value);
+	/* Where there are no groups it is the jail, of which more was told. */
+	if (in->cgroup[0] != '\0' && in->has_capabilities)
 		field("cgroup", "%s", in->cgroup);
 }
 
+/* What only some systems have: docs/platforms.md. */
 static void
-show_walls(const struct pot_info *in)
+show_capabilities(const struct pot_info *in)
 {
-	size_t shown = 0;
-
 	if (in->userns_ids != 0)
 		field("user namespace", "%u-%u", in->userns_first, in->userns_first + in->userns_ids - 1);
 	else
@@ -153,6 +155,15 @@ show_walls(const struct pot_info *in)
 	field("capabilities", "%s", in->capabilities[0] != '\0' ? in->capabilities : "none");
 	field("seccomp", "%s", in->seccomp);
 	field("no_new_privs", "%s", in->no_new_privs ? "true" : "false");
+}
+
+static void
+show_walls(const struct pot_info *in)
+{
+	size_t shown = 0;
+
+	if (in->has_capabilities)
+		show_capabilities(in);
 	for (size_t i = 0; i < in->nwalls; i++)
 		field(shown++ == 0 ? "walls" : "", "%s: %s", in->walls[i].name, in->walls[i].value);
 }

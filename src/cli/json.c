@@ -195,7 +195,7 @@ add_network(json_t *o, const struct pot_info *in)
 static void
 add_walls(json_t *o, const struct pot_info *in)
 {
-	json_t *caps = json_array(), *set = json_array();
+	json_t *caps = json_array(), *set = json_array(), *facts = json_object();
 	size_t n;
 
 	for (const char *c = in->capabilities; *c != '\0'; c += n, c += *c == ' ') {
@@ -214,12 +214,18 @@ add_walls(json_t *o, const struct pot_info *in)
 		json_object_set_new(o, "user_namespace", json_null());
 	json_object_set_new(
 	    o, "user_namespace_why", js_string(in->userns_why[0] != '\0' ? in->userns_why : NULL));
-	json_object_set_new(o, "capabilities", caps);
-	json_object_set_new(o, "seccomp", js_string(in->seccomp));
-	json_object_set_new(o, "no_new_privs", json_boolean(in->no_new_privs));
+	json_object_set_new(o, "capabilities", in->has_capabilities ? caps : json_null());
+	json_object_set_new(o, "seccomp", js_string(in->has_capabilities ? in->seccomp : NULL));
+	json_object_set_new(
+	    o, "no_new_privs", in->has_capabilities ? json_boolean(in->no_new_privs) : json_null());
 	json_object_set_new(o, "privileged", json_boolean(in->privileged));
 	json_object_set_new(o, "read_only", json_boolean(in->read_only));
 	json_object_set_new(o, "walls", set);
+	if (!in->has_capabilities)
+		json_decref(caps);
+	for (size_t i = 0; i < in->nfacts; i++)
+		json_object_set_new(facts, in->facts[i].name, js_string(in->facts[i].value));
+	json_object_set_new(o, "kernel", facts);
 }
 
 json_t *

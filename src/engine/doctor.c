@@ -159,7 +159,7 @@ check_network(struct doctor *d)
 	if (rc == 1)
 		tell(d, POT_WARN, "network: repair",
 		    "rules or links of pots had been taken away by somebody; they are back",
-		    "find what flushes the host's nftables rules, and let it spare the tables named pot-…");
+		    net_repair_remedy);
 	if (rc >= 0)
 		rc = net_check(d->g->net, tell_network, d, &own);
 	if (rc < 0)

@@ -111,8 +111,8 @@ eng_exists(struct eng *g, const char *name, struct err *e)
 /* What the caller gets, with everything it points to. */
 struct details {
 	struct pot_info info; /* first: the caller's pointer */
-	struct strv env, labels, hosts, hooks, strings, bridges, names, wall_values;
-	struct pot_setting *walls;
+	struct strv env, labels, hosts, hooks, strings, bridges, names, wall_values, fact_values;
+	struct pot_setting *walls, *facts;
 	struct pot_address *addresses;
 	struct pot_port *ports;
 	struct pot_interface *interfaces;
@@ -142,7 +142,9 @@ pot_info_free(struct pot_info *info)
 	strv_fini(&d->bridges);
 	strv_fini(&d->names);
 	strv_fini(&d->wall_values);
+	strv_fini(&d->fact_values);
 	free(d->walls);
+	free(d->facts);
 	free(d->addresses);
 	free(d->ports);
 	free(d->interfaces);
@@ -374,6 +376,24 @@ add_userns(struct details *d, struct epot *p)
 		snprintf(i->userns_why, sizeof(i->userns_why), "it gets its ids at the start");
 }
 
+/* It may end while we look. */
+static int
+add_facts(struct details *d, struct epot *p, struct err *e)
+{
+	const struct iso_ref ref = epot_ref(p);
+	struct strv *v = &d->fact_values;
+
+	if (!state_is_active(&p->state.rec) || ref.init.pid == 0 || iso_facts(&ref, v, NULL) < 0)
+		return 0;
+	d->facts = calloc(v->n / 2 + 1, sizeof(*d->facts));
+	if (d->facts == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i + 1 < v->n; i += 2)
+		d->facts[d->info.nfacts++] = (struct pot_setting){ v->v[i], v->v[i + 1], false };
+	d->info.facts = d->facts;
+	return 0;
+}
+
 static int
 add_walls(struct details *d, struct epot *p, struct err *e)
 {
@@ -406,9 +426,11 @@ add_walls(struct details *d, struct epot *p, struct err *e)
 		}
 	i->walls = d->walls;
 	add_userns(d, p);
-	snprintf(i->isolation, sizeof(i->isolation), "pid mount uts ipc cgroup%s%s",
-	    network_is_own(p->state.rec.network) ? " net" : "", i->userns_ids != 0 ? " user" : "");
-	return 0;
+	buf_reset(&names);
+	iso_words(network_is_own(p->state.rec.network), i->userns_ids != 0, &names);
+	snprintf(i->isolation, sizeof(i->isolation), "%s", buf_cstr(&names));
+	i->has_capabilities = iso_has_capabilities;
+	return add_facts(d, p, e);
 }
 
 /* ---- its limits */
@@ -508,8 +530,8 @@ eng_info(struct eng *g, const char *name, unsigned flags, struct pot_info **out,
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return err_nomem(e);
-	d->wall_values.max = d->env.max = d->hosts.max = d->hooks.max = d->strings.max = d->bridges.max =
-	    d->names.max = d->labels.max = 100000;
+	d->fact_values.max = d->wall_values.max = d->env.max = d->hosts.max = d->hooks.max = d->strings.max =
+	    d->bridges.max = d->names.max = d->labels.max = 100000;
 	summarize(&p, &d->info.summary);
 	add_texts(d, &p);
 	add_all(&p.conf, PC_ENV, &d->env);

@@ -211,6 +211,13 @@ int iso_exec(
 /* The root directory as the pot sees it (with its mounts), as an O_PATH fd. */
 int iso_root(const struct iso_ref *, struct err *) MUST_CHECK;
 
+/* What separates pots here, in the system's own words: "pid mount uts … net", "jail vnet". */
+void iso_words(bool own_net, bool userns, struct buf *);
+/* What else the kernel has of a running pot, in its own words, names and values in turn: FreeBSD "jid", "3" … */
+int iso_facts(const struct iso_ref *, struct strv *, struct err *) MUST_CHECK;
+/* Capabilities, system call filters and user namespaces are there. */
+extern const bool iso_has_capabilities;
+
 /* One process of a pot, for top. */
 struct iso_task {
 	int32_t pid; /* inside */

@@ -167,5 +167,7 @@ typedef int net_finding_fn(void *arg, int severity, const char *check, const cha
 int net_check(struct net *, net_finding_fn *, void *arg, struct err *) MUST_CHECK;
 /* Brings the table back with the elements of these running pots, when it is not what it should be. 1 repaired, 0 fine. */
 int net_repair(struct net *, const struct net_spec *running, size_t n, struct err *) MUST_CHECK;
+/* What somebody can do whose other programs take rules of pots away. */
+extern const char net_repair_remedy[];
 
 #endif

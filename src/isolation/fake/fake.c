@@ -551,6 +551,20 @@ probe_none(struct buf *why)
 	return 1;
 }
 
+const bool iso_has_capabilities = true;
+
+void
+iso_words(bool own_net, bool userns, struct buf *out)
+{
+	buf_str(out, "none");
+}
+
+int
+iso_facts(const struct iso_ref *ref, struct strv *v, struct err *e)
+{
+	return 0;
+}
+
 const struct iso_feature iso_features[] = { { "processes", "everything", "none", true, probe_none } };
 const size_t iso_nfeatures = 1;
 

@@ -314,3 +314,20 @@ const struct iso_feature iso_features[] = {
 	    false, probe_freeze },
 };
 const size_t iso_nfeatures = ARRAY_LEN(iso_features);
+
+/* ---- in the system's own words */
+
+const bool iso_has_capabilities = true;
+
+void
+iso_words(bool own_net, bool userns, struct buf *out)
+{
+	buf_fmt(out, "pid mount uts ipc cgroup%s%s", own_net ? " net" : "", userns ? " user" : "");
+}
+
+/* Its groups and ids are told elsewhere. */
+int
+iso_facts(const struct iso_ref *ref, struct strv *v, struct err *e)
+{
+	return 0;
+}

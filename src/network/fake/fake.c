@@ -199,3 +199,5 @@ net_link_remove(struct net *n, const char *ifname, struct err *e)
 	(void)e;
 	return 0;
 }
+
+const char net_repair_remedy[] = "none";

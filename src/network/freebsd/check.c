@@ -135,3 +135,6 @@ net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 		rc = check_rules(&c);
 	return rc;
 }
+
+const char net_repair_remedy[] =
+    "find what flushes the anchors of pf (pfctl -F all), and let it spare pot-nat and pot-rdr";

@@ -239,3 +239,6 @@ net_check(struct net *n, net_finding_fn *fn, void *arg, struct err *e)
 		rc = check_rules(&c, e);
 	return rc != 0 ? rc : check_others(&c, e);
 }
+
+const char net_repair_remedy[] =
+    "find what flushes the host's nftables rules, and let it spare the tables named pot-…";
