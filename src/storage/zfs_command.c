@@ -41,6 +41,7 @@ static const struct {
 	{ "stream has unsupported feature", E_NOTSUP },
 	{ "does not exist", E_NOENT },
 	{ "no such", E_NOENT },
+	{ "could not find any snapshots", E_NOENT },
 	{ "already exists", E_EXIST },
 	{ "is busy", E_BUSY },
 	{ "out of space", E_NOSPC },

@@ -9,45 +9,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/btrfs.h>
-#include <linux/fs.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "os.h"
 #include "suite.h"
 
 #define STAMP 1234567890
 
 static bool
-set_xattr(int root, const char *path, const char *name, const char *value)
+set_note(int root, const char *path, const char *value)
 {
 	AUTO(fd) int fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && fsetxattr(fd, name, value, strlen(value), 0) == 0;
+	return fd >= 0 && os_set_note(fd, value);
 }
 
 static bool
-has_xattr(int root, const char *path, const char *name, const char *value)
+has_note(int root, const char *path, const char *value)
 {
 	char got[64];
 
 	AUTO(fd) int fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? fgetxattr(fd, name, got, sizeof(got)) : -1;
+	ssize_t n = fd >= 0 ? os_get_note(fd, got, sizeof(got)) : -1;
 	return n == (ssize_t)strlen(value) && memcmp(got, value, n) == 0;
 }
-
-/* A file capability (VFS_CAP_REVISION_2, effective, CAP_NET_BIND_SERVICE), as setcap writes it. */
-static const unsigned char file_cap[20] = { 1, 0, 0, 2, 0, 4 };
 
 static bool
 make_tree(int root)
@@ -59,19 +49,19 @@ make_tree(int root)
 	good = good && fd_put(root, "d/setuid", "s") && fchmodat(root, "d/setuid", 04755, 0) == 0;
 	good = good && fd_put(root, "d/one", "linked") && linkat(root, "d/one", root, "d/two", 0) == 0;
 	good = good && symlinkat("/etc/passwd", root, "d/link") == 0 && mkfifoat(root, "d/fifo", 0600) == 0;
-	good = good && fd_put(root, "d/x", "x") && set_xattr(root, "d/x", "user.note", "kept");
+	good = good && fd_put(root, "d/x", "x") && set_note(root, "d/x", "kept");
 	good = good && mkdirat(root, "d/name with\nnewline", 0700) == 0;
 	/* A sparse file: 64 MiB with one byte at the end. */
 	AUTO(fd) int fd = openat(root, "d/sparse", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	good = good && fd >= 0 && pwrite(fd, "x", 1, (64 << 20) - 1) == 1;
 	if (geteuid() == 0) {
-		good = good && mknodat(root, "d/null", S_IFCHR | 0666, makedev(1, 3)) == 0;
-		good = good && mknodat(root, "d/disk", S_IFBLK | 0660, makedev(7, 99)) == 0;
+		good = good && mknodat(root, "d/null", S_IFCHR | 0666, os_device(1, 3)) == 0;
+		good = good && mknodat(root, "d/disk", S_IFBLK | 0660, os_device(7, 99)) == 0;
 		good =
 		    good && fd_put(root, "d/owned", "o") && fchownat(root, "d/owned", 12345, 54321, 0) == 0;
 		good = good && fd_put(root, "d/cap", "c");
 		AUTO(fd) int cap = openat(root, "d/cap", O_RDONLY | O_CLOEXEC);
-		good = good && fsetxattr(cap, "security.capability", file_cap, sizeof(file_cap), 0) == 0;
+		good = good && os_set_right(cap);
 		good = good && fchownat(root, ".", 7, 8, 0) == 0;
 	}
 	good = good && fchmodat(root, ".", 0711, 0) == 0 && utimensat(root, "d/x", stamp, 0) == 0;
@@ -96,16 +86,15 @@ same_tree(struct suite *t, int root, long nsec)
 	OK(fstatat(root, "d/fifo", &st, 0) == 0 && S_ISFIFO(st.st_mode));
 	OK(fstatat(root, "d/x", &st, 0) == 0 && st.st_mtim.tv_sec == STAMP && st.st_mtim.tv_nsec == nsec);
 	OK(fstatat(root, "d/name with\nnewline", &st, 0) == 0 && (st.st_mode & 07777) == 0700);
-	OK(has_xattr(root, "d/x", "user.note", "kept"));
+	OK(has_note(root, "d/x", "kept"));
 	OK(fstatat(root, "d/sparse", &st, 0) == 0 && st.st_size == 64 << 20 && st.st_blocks < 8192);
 	if (geteuid() != 0)
 		return true;
-	OK(fstatat(root, "d/null", &st, 0) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
-	OK(fstatat(root, "d/disk", &st, 0) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == makedev(7, 99));
+	OK(fstatat(root, "d/null", &st, 0) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == os_device(1, 3));
+	OK(fstatat(root, "d/disk", &st, 0) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == os_device(7, 99));
 	OK(fstatat(root, "d/owned", &st, 0) == 0 && st.st_uid == 12345 && st.st_gid == 54321);
 	AUTO(fd) int cap = openat(root, "d/cap", O_RDONLY | O_CLOEXEC);
-	OK(fgetxattr(cap, "security.capability", text, sizeof(text)) == sizeof(file_cap));
-	OK(memcmp(text, file_cap, sizeof(file_cap)) == 0);
+	OK(os_has_right(cap));
 	return true;
 }
 
@@ -358,31 +347,6 @@ read_only_mount(struct suite *t)
 	return suite_empty(t);
 }
 
-static bool
-detached_mount(struct suite *t)
-{
-	AUTO_FINI(buf) struct buf was = BUF_INIT(1 << 22);
-	AUTO_FINI(buf) struct buf is = BUF_INIT(1 << 22);
-
-	if (strcmp(t->par.mechanism, "zfs") == 0)
-		SKIP("a dataset has a mount point of its own");
-	DO(stor_create(t->s, POT("a"), &t->e));
-	OK(suite_put(t, POT("a"), "f", "1"));
-	DO(stor_clone(t->s, POT("a"), NULL, POT("b"), &t->e));
-	DO(file_read(AT_FDCWD, "/proc/self/mountinfo", &was, &t->e));
-	int root = stor_mount(t->s, POT("b"), false, &t->e);
-	int ro = stor_mount(t->s, POT("a"), true, &t->e);
-	OK(root >= 0 && ro >= 0);
-	DO(file_read(AT_FDCWD, "/proc/self/mountinfo", &is, &t->e));
-	/* Others may mount meanwhile; nothing of this installation may be there. */
-	OK(strstr(buf_cstr(&is), t->dir) == NULL || strcmp(buf_cstr(&was), buf_cstr(&is)) == 0);
-	close(root);
-	close(ro);
-	DO(stor_unmount(t->s, POT("b"), &t->e));
-	DO(stor_unmount(t->s, POT("a"), &t->e));
-	return suite_empty(t);
-}
-
 /* While a writable mount is held: refused as busy with nothing changed, or done right. */
 static bool
 busy_source(struct suite *t)
@@ -451,130 +415,6 @@ clone_in_use(struct suite *t)
 	return suite_empty(t);
 }
 
-/* Takes the mount as root directory of a namespace of its own, as a pot's first process does. */
-static int
-enter_root(struct suite *t)
-{
-	int root = stor_mount(t->s, POT("a"), false, &t->e);
-
-	if (root < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return 1;
-	if (move_mount(root, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(root) < 0)
-		return 2;
-	if (syscall(SYS_pivot_root, ".", ".") < 0)
-		return 3;
-	if (umount2(".", MNT_DETACH) < 0 || mkdir("/d", 0755) < 0 || mount("t", "/d", "tmpfs", 0, NULL) < 0)
-		return 4;
-	return open("/d/f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) < 0 ? 5 : 0;
-}
-
-/* Also where the host's mounts are shared: run_storage.sh makes them so. */
-static bool
-root_of_a_namespace(struct suite *t)
-{
-	if (suite_copies(t) || geteuid() != 0)
-		SKIP("a plain directory is no mount");
-	DO(stor_create(t->s, POT("a"), &t->e));
-	int status = suite_child(t, enter_root, NULL, NULL);
-	OK(WIFEXITED(status));
-	OK(WEXITSTATUS(status) == 0);
-	DO(stor_unmount(t->s, POT("a"), &t->e));
-	/* What was mounted in there did not come out. */
-	OK(suite_has(t, POT("a"), "d/f", NULL));
-	return suite_empty(t);
-}
-
-static int
-make_nested(int dirfd, const char *name)
-{
-	struct btrfs_ioctl_vol_args args = { 0 };
-	/* A root comes as a path only, which ioctl(2) refuses. */
-	AUTO(fd) int dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	snprintf(args.name, sizeof(args.name), "%s", name);
-	return dir < 0 ? -1 : ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &args);
-}
-
-/* A subvolume name with a file, which nobody may change: read-only as a whole, or file by file. */
-static bool
-make_guarded(int root, const char *name, bool read_only)
-{
-	uint64_t flags = BTRFS_SUBVOL_RDONLY;
-	long attr = FS_IMMUTABLE_FL;
-
-	if (make_nested(root, name) < 0)
-		return false;
-	AUTO(fd) int dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || !fd_put(dir, "f", "1"))
-		return false;
-	if (read_only)
-		return ioctl(dir, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) == 0;
-	AUTO(fd) int file = openat(dir, "f", O_RDONLY | O_CLOEXEC);
-	return file >= 0 && ioctl(file, FS_IOC_SETFLAGS, &attr) == 0 &&
-	    ioctl(dir, FS_IOC_SETFLAGS, &attr) == 0;
-}
-
-/* One in the other, depth times, each with a file and below a directory of its own. */
-static bool
-make_deep(int root, int depth)
-{
-	int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool good = at >= 0;
-
-	for (int i = 0; good && i < depth; i++) {
-		good = mkdirat(at, "d", 0755) == 0;
-		AUTO(fd) int dir = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		good = good && dir >= 0 && make_nested(dir, "deep") == 0 && fd_put(dir, "deep/f", "1");
-		close(at);
-		at = good ? openat(dir, "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-		good = at >= 0;
-	}
-	fd_close(at);
-	return good;
-}
-
-/* 0, or the errno of the first one. */
-static int
-make_nest(struct suite *t, struct stor_fs fs)
-{
-	int root = stor_mount(t->s, fs, false, &t->e);
-	int why = root < 0 ? EIO : make_nested(root, "plain") < 0 ? errno : 0;
-
-	if (why == 0 &&
-	    !(fd_put(root, "plain/f", "1") && make_guarded(root, "read-only", true) &&
-		make_guarded(root, "immutable", false) && make_deep(root, 12)))
-		why = EIO;
-	fd_close(root);
-	return stor_unmount(t->s, fs, &t->e) < 0 ? EIO : why;
-}
-
-/* What processes in a pot can make of its root, and the host must be able to take away. */
-static bool
-nested_subvolumes(struct suite *t)
-{
-	DO(stor_create(t->s, POT("a"), &t->e));
-	DO(stor_snapshot(t->s, POT("a"), "s", &t->e));
-	int why = make_nest(t, POT("a"));
-	if (why == ENOTTY || why == ENOSYS || why == EOPNOTSUPP) {
-		OK(suite_empty(t));
-		SKIP("no subvolumes can be made in a root");
-	}
-	OK(why == 0);
-	DO(stor_rollback(t->s, POT("a"), "s", &t->e));
-	OK(suite_has(t, POT("a"), "plain/f", NULL));
-	OK(make_nest(t, POT("a")) == 0);
-	DO(stor_snapshot(t->s, POT("a"), "nested", &t->e));
-	DO(stor_clone(t->s, POT("a"), "nested", POT("b"), &t->e));
-	DO(stor_clone(t->s, POT("a"), NULL, POT("c"), &t->e));
-	DO(stor_rename(t->s, POT("a"), "z", &t->e));
-	OK(suite_has(t, POT("z"), "immutable/f", "1"));
-	DO(stor_destroy(t->s, POT("z"), &t->e));
-	OK(stor_exists(t->s, POT("z"), &t->e) == 0);
-	/* The names of the nested ones are free in a clone, which does not have them. */
-	OK(suite_has(t, POT("b"), "plain/f", NULL));
-	return suite_empty(t);
-}
-
 const struct suite_case suite_content[] = {
 	{ "clones keep owners, modes, times, xattrs, links, devices, holes", attributes },
 	{ "removed, replaced and renamed things stay so", changes_in_clones },
@@ -582,10 +422,7 @@ const struct suite_case suite_content[] = {
 	{ "60 snapshots deep", deep_chain },
 	{ "many rounds of snapshot and purge", many_rounds },
 	{ "a read-only mount refuses writes", read_only_mount },
-	{ "mounts are detached", detached_mount },
 	{ "the origin of a clone in use: renamed, rolled back, destroyed", clone_in_use },
-	{ "a root can be the root of a namespace, and keeps its mounts inside", root_of_a_namespace },
 	{ "a mounted source is busy, or all goes right", busy_source },
-	{ "subvolumes made inside a root go with it", nested_subvolumes },
 	{ NULL, NULL },
 };

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "os.h"
 #include "suite.h"
 
 #define A ((struct stor_point){ BASE("a"), "s" })
@@ -55,9 +55,9 @@ make_first(struct suite *t)
 	OK(linkat(root, "f", root, "d/linked", 0) == 0 && symlinkat("/etc/passwd", root, "d/link") == 0);
 	OK(mkfifoat(root, "d/fifo", 0600) == 0 && fd_fill(root, "big", 3 << 20) == 0);
 	int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
-	int set = fsetxattr(file, "user.note", "kept", 4, 0);
+	bool set = os_set_note(file, "kept");
 	close(file);
-	OK(set == 0);
+	OK(set);
 	close(root);
 	DO(stor_unmount(t->s, BASE("a"), &t->e));
 	DO(stor_snapshot(t->s, BASE("a"), "s", &t->e));
@@ -97,7 +97,7 @@ first_is_right(struct suite *t, struct stor_fs fs)
 	OK(fstatat(root, "d/fifo", &st, 0) == 0 && S_ISFIFO(st.st_mode));
 	OK(fstatat(root, "big", &st, 0) == 0 && st.st_size == 3 << 20);
 	int file = openat(root, "f", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fgetxattr(file, "user.note", text, sizeof(text));
+	ssize_t n = os_get_note(file, text, sizeof(text));
 	close(file);
 	OK(n == 4);
 	close(root);

@@ -15,18 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/file.h"
 #include "base/proc.h"
+#include "os.h"
 #include "suite.h"
 
 static const enum stor_kind kinds[] = { STOR_BASE, STOR_POT, STOR_IMAGE };
@@ -205,24 +202,23 @@ suite_empty(struct suite *t)
 	return true;
 }
 
-static int
-by_name(const FTSENT **a, const FTSENT **b)
-{
-	return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
 bool
 suite_traces(struct suite *t, struct buf *out)
 {
 	char *top[] = { (char *)t->dir, NULL };
+	AUTO_FINI(strv) struct strv paths = STRV_INIT(1000000);
 
 	buf_reset(out);
-	FTS *walk = fts_open(top, FTS_PHYSICAL | FTS_NOSTAT, by_name);
+	FTS *walk = fts_open(top, FTS_PHYSICAL | FTS_NOSTAT, NULL);
 	OK(walk != NULL);
 	for (FTSENT *f; (f = fts_read(walk)) != NULL;)
 		if (f->fts_info != FTS_DP)
-			buf_fmt(out, "%s\n", f->fts_path);
+			strv_add(&paths, f->fts_path);
 	fts_close(walk);
+	strv_sort(&paths);
+	for (size_t i = 0; i < paths.n; i++)
+		buf_fmt(out, "%s\n", paths.v[i]);
+	OK(!paths.failed);
 	if (t->par.zfs_root != NULL) {
 		const char *argv[] = { "zfs", "list", "-H", "-o", "name", "-t", "all", "-r", t->par.zfs_root,
 			NULL };
@@ -316,22 +312,6 @@ run_cases(struct suite *t, const struct suite_case *cases, const char *only, int
 	return 0;
 }
 
-/* fsopen(2) answers ENOSYS from now on, in this process and its children. */
-static bool
-be_old_kernel(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* seccomp_data.nr */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsopen, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog filter = { ARRAY_LEN(code), code };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -355,7 +335,7 @@ main(int argc, char **argv)
 		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
 			only = argv[++i];
 		else if (strcmp(argv[i], "--old-kernel") == 0) {
-			if (!be_old_kernel()) {
+			if (!os_be_old_kernel()) {
 				perror("seccomp");
 				return 1;
 			}
@@ -363,9 +343,11 @@ main(int argc, char **argv)
 			t.par.zfs_root = argv[i];
 	}
 	const struct suite_case *const all[] = { suite_basic, suite_content, suite_crash, suite_space,
-		suite_idmap, suite_stream };
+		suite_stream };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		run_cases(&t, all[i], only, count);
+	for (const struct suite_case *const *own = suite_os; *own != NULL; own++)
+		run_cases(&t, *own, only, count);
 	printf("1..%d\n", count[0] + count[1] + count[2]);
 	printf("# %s: %d passed, %d failed, %d skipped\n", t.par.mechanism, count[0], count[1], count[2]);
 	return count[1] > 0 || count[0] == 0;

@@ -28,12 +28,12 @@ struct suite_case {
 	bool (*run)(struct suite *);
 };
 
-extern const struct suite_case suite_basic[];   /* storage.c */
-extern const struct suite_case suite_content[]; /* storage_content.c */
-extern const struct suite_case suite_crash[];   /* storage_crash.c */
-extern const struct suite_case suite_space[];   /* storage_space.c */
-extern const struct suite_case suite_idmap[];   /* storage_idmap.c */
-extern const struct suite_case suite_stream[];  /* storage_stream.c */
+extern const struct suite_case suite_basic[];     /* storage.c */
+extern const struct suite_case suite_content[];   /* storage_content.c */
+extern const struct suite_case suite_crash[];     /* storage_crash.c */
+extern const struct suite_case suite_space[];     /* storage_space.c */
+extern const struct suite_case suite_stream[];    /* storage_stream.c */
+extern const struct suite_case *const suite_os[]; /* os.c of the system; NULL-terminated */
 
 /* A failed expectation: prints where and what, with the last error; returns false. */
 bool suite_fail(struct suite *, const char *file, int line, const char *what);
