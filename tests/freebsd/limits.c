@@ -9,6 +9,7 @@
 #include <sys/cpuset.h>
 #include <sys/jail.h>
 #include <sys/linker.h>
+#include <sys/mman.h>
 #include <sys/rctl.h>
 #include <sys/sysctl.h>
 #include <sys/wait.h>
@@ -63,6 +64,17 @@ in_eat(const char *arg)
 	return p[5] == 77 ? 1 : 0;
 }
 
+/* So many MiB that nobody touches: 0, or 12 when a small piece can be had and this cannot. */
+static int
+in_reserve(const char *arg)
+{
+	size_t n = (size_t)strtol(arg, NULL, 10) << 20;
+
+	if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_ANON | MAP_PRIVATE, -1, 0) == MAP_FAILED)
+		return 1;
+	return mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_ANON | MAP_PRIVATE, -1, 0) != MAP_FAILED ? 0 : 12;
+}
+
 static int
 in_kill(const char *arg)
 {
@@ -87,7 +99,8 @@ in_cpus(const char *arg)
 }
 
 static const struct inside table[] = { { "wait", in_wait }, { "forks", in_forks }, { "eat", in_eat },
-	{ "kill", in_kill }, { "spin", in_spin }, { "cpus", in_cpus }, { NULL, NULL } };
+	{ "kill", in_kill }, { "reserve", in_reserve }, { "spin", in_spin }, { "cpus", in_cpus },
+	{ NULL, NULL } };
 
 /* ---- outside */
 
@@ -196,6 +209,29 @@ memory(const char *argv0)
 	end(&l);
 }
 
+/* Memory and swap together; without a word about swap the engine gives the memory alone. */
+static void
+swap(const char *argv0)
+{
+	struct iso_limits usual = { .memory = 48 << 20, .memory_swap = 48 << 20 },
+			  wanted = { .memory = 48 << 20, .memory_swap = 96 << 20, .swap_wanted = true };
+	struct err e = ERR_INIT;
+	struct lab l;
+	int status;
+
+	for (int i = 0; i < 2; i++) {
+		lab_init(&l, argv0, i == 0 ? "usual" : "swap");
+		lab_command(&l, "reserve", "200", NULL);
+		l.spec.limits = i == 0 ? &usual : &wanted;
+		if (tap_fine(lab_start(&l, &e), &e, "a pot with 48 MiB%s", i == 0 ? "" : ", 96 with swap")) {
+			status = lab_wait(&l);
+			tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == (i == 0 ? 0 : 12),
+			    "%s reserve 200 that it does not touch (%d)", i == 0 ? "can" : "cannot", status);
+		}
+		end(&l);
+	}
+}
+
 /* The shim reads what the kernel told a moment later. */
 static uint64_t
 kills_at_least(const struct lab *l, uint64_t want)
@@ -213,8 +249,6 @@ kills(const char *argv0)
 {
 	static const char why[] = "no nlsysevent(4) in this kernel";
 	struct iso_limits limits = { .memory = 32 << 20 }, ends = { .memory = 32 << 20, .oom_group = true };
-	struct iso_stats s;
-	struct iso_meter *m;
 	struct err e = ERR_INIT;
 	uint64_t n = 0;
 	struct lab l;
@@ -234,26 +268,20 @@ kills(const char *argv0)
 	}
 	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "its kills can be asked for");
 	tap_ok(n == 0, "none so far (%llu)", (unsigned long long)n);
+	tap_ok(lab_exec(&l, "kill", NULL, &e) == 128 + SIGKILL, "a command in it is killed by somebody");
+	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "its kills can be asked for again");
+	tap_ok(n == 0, "that is none (%llu)", (unsigned long long)n);
+	/* Any process of it that grows by a page while it is over its limit is killed, so there may be more than one. */
 	tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "a command in it that wants 96 MiB is ended");
 	n = kills_at_least(&l, 1);
-	tap_ok(n == 1, "that is one (%llu)", (unsigned long long)n);
-	tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "and another");
-	n = kills_at_least(&l, 2);
-	tap_ok(n == 2, "that is two (%llu)", (unsigned long long)n);
-	tap_ok(lab_exec(&l, "kill", NULL, &e) == 128 + SIGKILL, "one that is killed by somebody");
-	if (tap_fine(iso_meter_open(&m, &e), &e, "the meter")) {
-		tap_fine(iso_stats(m, &l.ref, &s, &e), &e, "tells usage");
-		tap_ok(s.oom_kills == 2, "and two kills still (%llu)", (unsigned long long)s.oom_kills);
-		iso_meter_close(m);
-	}
-	tap_ok(proc_id_alive(&l.ref.init), "the pot lives");
+	tap_ok(n >= 1, "that is counted (%llu)", (unsigned long long)n);
 	(void)!iso_signal(&l.ref, SIGKILL, NULL);
 	(void)lab_wait(&l);
-	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "its kills can be asked for when it has ended");
-	tap_ok(n == 2, "two, and its own end is none (%llu)", (unsigned long long)n);
+	tap_ok(iso_oom_kills(l.cgroup, &n, &e) == 0 && n >= 1, "also when it has ended (%llu)",
+	    (unsigned long long)n);
 	lab_end(&l);
-	tap_fine(iso_oom_kills(l.cgroup, &n, &e), &e, "and when it was taken down");
-	tap_ok(n == 0, "none (%llu)", (unsigned long long)n);
+	tap_ok(iso_oom_kills(l.cgroup, &n, &e) == 0 && n == 0, "but not when it was taken down (%llu)",
+	    (unsigned long long)n);
 	lab_fini(&l);
 
 	lab_init(&l, argv0, "group");
@@ -263,7 +291,7 @@ kills(const char *argv0)
 		tap_ok(lab_exec(&l, "eat", "96", &e) == 128 + SIGKILL, "a command in it is short");
 		status = lab_wait(&l);
 		tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "and all of it ends (%d)", status);
-		tap_ok(iso_oom_kills(l.cgroup, &n, &e) == 0 && n == 1, "which is one kill (%llu)",
+		tap_ok(iso_oom_kills(l.cgroup, &n, &e) == 0 && n >= 1, "which is counted (%llu)",
 		    (unsigned long long)n);
 	}
 	end(&l);
@@ -329,6 +357,7 @@ main(int argc, char **argv)
 	}
 	processes(argv[0]);
 	memory(argv[0]);
+	swap(argv[0]);
 	kills(argv[0]);
 	cpu(argv[0]);
 	return tap_done();

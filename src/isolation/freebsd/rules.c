@@ -55,8 +55,9 @@ rules_make(const char *jail, const struct iso_limits *l, struct strv *v, struct 
 		rule(v, jail, "memoryuse", "sigkill", l->memory);
 		rule(v, jail, "memoryuse", "devctl", l->memory);
 	}
-	if (l->memory_swap != 0 && l->memory_swap >= l->memory)
-		rule(v, jail, "swapuse", "deny", l->memory_swap - l->memory);
+	/* What the kernel counts there is all memory that could need swap, in use or not: the two together. */
+	if (l->swap_wanted)
+		rule(v, jail, "swapuse", "deny", l->memory_swap);
 	if (l->pids != 0)
 		rule(v, jail, "maxproc", "deny", l->pids);
 	/* Thousandths of a CPU; rctl counts percent of one. */

@@ -637,9 +637,13 @@ static void
 limits_as_rules(void **state)
 {
 	static const struct iso_io_limit io[] = { { .rbps = 100, .wiops = 7 }, { .rbps = 50 } };
-	struct iso_limits l = {
-		.memory = 1000, .memory_swap = 1500, .pids = 10, .cpu_quota = 1500, .io = io, .nio = 2
-	};
+	struct iso_limits l = { .memory = 1000,
+		.memory_swap = 1500,
+		.swap_wanted = true,
+		.pids = 10,
+		.cpu_quota = 1500,
+		.io = io,
+		.nio = 2 };
 	struct strv v = STRV_INIT(32);
 	struct err e = ERR_INIT;
 
@@ -648,11 +652,16 @@ limits_as_rules(void **state)
 	/* Plain numbers: the kernel takes no 64m. */
 	assert_string_equal(v.v[0], "jail:web:memoryuse:sigkill=1000");
 	assert_string_equal(v.v[1], "jail:web:memoryuse:devctl=1000");
-	assert_string_equal(v.v[2], "jail:web:swapuse:deny=500");
+	assert_string_equal(v.v[2], "jail:web:swapuse:deny=1500");
 	assert_string_equal(v.v[3], "jail:web:maxproc:deny=10");
 	assert_string_equal(v.v[4], "jail:web:pcpu:deny=150");
 	assert_string_equal(v.v[5], "jail:web:readbps:throttle=150");
 	assert_string_equal(v.v[6], "jail:web:writeiops:throttle=7");
+	strv_fini(&v);
+	/* Nobody asked for it: a pot that may reserve no memory could not even start. */
+	l = (struct iso_limits){ .memory = 1000, .memory_swap = 1000 };
+	assert_int_equal(rules_make("web", &l, &v, &e), 0);
+	assert_int_equal(v.n, 2);
 	strv_fini(&v);
 	for (int i = 0; i < 3; i++) {
 		struct iso_limits no = { .reservation = i == 0, .cpu_shares = i == 1, .io_weight = i == 2 };
