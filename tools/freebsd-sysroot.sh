@@ -29,7 +29,6 @@ libconfuse 3.3-4
 cryptsetup 2:2.6.1-4~deb12u2
 libxcrypt 1:4.4.33-2
 sqlite3 3.40.1-2+deb12u2
-libarchive 3.6.2-1+deb12u5
 gmp 2:6.2.1+dfsg1-1.1
 nettle 3.8.1-2
 gnutls28 3.7.9-2+deb12u7
@@ -39,6 +38,8 @@ curl 7.88.1-10+deb12u15
 nghttp2 1.52.0-1+deb12u3
 protobuf-c 1.4.1-1
 msgpack-c 4.0.0-3
+bzip2 1.0.8-5
+libarchive 3.6.2-1+deb12u5
 "
 
 # The archive or the way to it is at fault, not what is built: EX_TEMPFAIL.
@@ -259,15 +260,6 @@ build_sqlite3() {
 	pc sqlite3 3.40.1 "-lsqlite3 -lm -pthread"
 }
 
-build_libarchive() {
-	configure --disable-bsdtar --disable-bsdcat --disable-bsdcpio --without-bz2lib --without-lz4 --without-libb2 \
-		--without-xml2 --without-expat --without-openssl --without-nettle --without-mbedtls --without-cng
-	make -j "$jobs" libarchive.la
-	make install-libLTLIBRARIES install-includeHEADERS install-pkgconfigDATA
-	# FreeBSD's is in libc.
-	sed -i 's/ iconv//' "$sysroot/lib/pkgconfig/libarchive.pc"
-}
-
 build_gmp() {
 	mkdir -p doc
 	echo 'all install:' >doc/Makefile.in
@@ -344,6 +336,21 @@ build_msgpack_c() {
 	mkdir -p "$sysroot/include"
 	cp -R include/* "$sysroot/include/"
 	pc msgpack 4.0.0 -lmsgpackc
+}
+
+build_bzip2() {
+	archive bz2 -D_FILE_OFFSET_BITS=64 blocksort.c bzlib.c compress.c crctable.c decompress.c huffman.c randtable.c
+	cp bzlib.h "$sysroot/include/"
+	pc bzip2 1.0.8 -lbz2
+}
+
+build_libarchive() {
+	configure --disable-bsdtar --disable-bsdcat --disable-bsdcpio --without-lz4 --without-libb2 \
+		--without-xml2 --without-expat --without-openssl --without-nettle --without-mbedtls --without-cng
+	make -j "$jobs" libarchive.la
+	make install-libLTLIBRARIES install-includeHEADERS install-pkgconfigDATA
+	# FreeBSD's is in libc.
+	sed -i 's/ iconv//' "$sysroot/lib/pkgconfig/libarchive.pc"
 }
 
 # ---- all of it
