@@ -130,7 +130,7 @@ tell_end(struct bld_crew *c, size_t index, unsigned seq, const struct bld_did *d
 static void
 send_msg(struct bld_crew *c, const struct msg *m)
 {
-	while (send(c->sock, m, sizeof(*m), MSG_NOSIGNAL) < 0 && errno == EINTR)
+	while (send(c->sock, m, sizeof(*m), MSG_NOSIGNAL | MSG_EOR) < 0 && errno == EINTR)
 		;
 }
 

@@ -72,7 +72,7 @@ clean_up(struct attached *a)
 	const char done = SHIM_CLEANED, failed = 0;
 
 	a->cleaned = a->status >= 0 && eng_cleanup(a->g, a->name, a->run_id, NULL) == 0;
-	(void)!send(a->fd, a->cleaned ? &done : &failed, 1, MSG_NOSIGNAL);
+	(void)!send(a->fd, a->cleaned ? &done : &failed, 1, MSG_NOSIGNAL | MSG_EOR);
 }
 
 static void

@@ -81,7 +81,7 @@ send_fd(int socket, int fd)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(socket, &m, MSG_NOSIGNAL) > 0;
+	return sendmsg(socket, &m, MSG_NOSIGNAL | MSG_EOR) > 0;
 }
 
 /* ---- in the child: the steps of entry_walk */

@@ -36,10 +36,11 @@ sys_close(int fd)
 	close(fd);
 }
 
+/* Without MSG_EOR FreeBSD joins what waits to be read to one record. */
 long
 sys_send(int fd, const void *buf, size_t n)
 {
-	return answer(send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+	return answer(send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR));
 }
 
 bool
