@@ -322,6 +322,8 @@ int
 bld_context_bind(struct bld *b, struct bld_context *c, const char *path, struct digest *d, struct err *e)
 {
 	AUTO_FINI(buf) struct buf real = BUF_INIT(PATH_TEXT_MAX), clean = BUF_INIT(PATH_TEXT_MAX);
+	AUTO(fd) int fd = -1;
+	struct stat st;
 	int rc;
 
 	if (c->fd < 0)
@@ -339,5 +341,11 @@ bld_context_bind(struct bld *b, struct bld_context *c, const char *path, struct 
 	if ((rc = buf_check(&clean, "path", e)) < 0 ||
 	    (rc = digest_of_path(b, c, buf_cstr(&clean), d, e)) < 0)
 		return rc;
-	return inroot_open(c->fd, real.len > 0 ? real.data : ".", O_PATH, 0, e);
+	path = real.len > 0 ? real.data : ".";
+	fd = rc = inroot_open(c->fd, path, O_PATH, 0, e);
+	if (rc < 0)
+		return rc;
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, "%.300s", path);
+	return S_ISREG(st.st_mode) ? inroot_open(c->fd, path, O_RDONLY, 0, e) : take_fd(fd);
 }

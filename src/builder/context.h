@@ -23,8 +23,8 @@ const struct ignore *bld_context_ignore(const struct bld_context *); /* borrowed
 int bld_context_potfile(
     struct bld_context *, const char *name, struct buf *text, char what[static 256], struct err *) MUST_CHECK;
 /*
- * RUN --mount=type=bind from the context: the file or directory `path` as an O_PATH fd, and the digest of
- * its content under the ignore rules.
+ * RUN --mount=type=bind from the context: the directory `path` as an O_PATH fd, or the file to be read, and
+ * the digest of its content under the ignore rules.
  */
 int bld_context_bind(
     struct bld *, struct bld_context *, const char *path, struct digest *, struct err *) MUST_CHECK;

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/inroot.h"
 #include "base/text.h"
+#include "base/tree.h"
 
 #define LOOK_MS 100 /* between two looks at the user's wish to end */
 #define PRIVATE_MAX 64
@@ -210,28 +211,36 @@ make_copy(
 	return bld_half_clone(h, e);
 }
 
+static int
+copy_file(int from, int dir, const char *name, const struct stat *st, struct err *e)
+{
+	AUTO(fd) int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 || lseek(from, 0, SEEK_SET) != 0 || tree_copy_data(from, fd, st->st_size) != 0 ||
+	    fchown(fd, st->st_uid, st->st_gid) != 0 || fchmod(fd, st->st_mode & 07777) != 0)
+		return err_sys(e, "copying what is mounted");
+	return 0;
+}
+
 /* What is written to a directory of the host is thrown away: it is a copy then. */
 static int
 make_bind(
     struct bld *b, const struct bld_mount *m, struct bld_mounts *out, struct eng_mount *em, struct err *e)
 {
-	char path[64], name[32];
+	char name[32];
 	struct stat st;
 	int rc;
 
 	em->kind = ENG_MOUNT_BIND;
 	em->read_only = !m->rw;
 	em->fd = m->fd;
-	if (m->path != NULL && m->path[0] != '\0') {
-		em->fd = keep_fd(out, inroot_open(m->fd, m->path, O_PATH, 0, e), e);
-		if (em->fd < 0)
-			return em->fd;
-	}
 	if (!m->rw)
 		return 0;
 	if (fstat(em->fd, &st) != 0)
 		return err_sys(e, "mount at %s", m->target);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", em->fd);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return err_set(
+		    e, E_INVAL, "mount at %s: only directories and files can be mounted", m->target);
 	snprintf(name, sizeof(name), "mount-%d-%zu", (int)getpid(), out->n);
 	if ((rc = tree_remove(b->tmp, name, e)) < 0)
 		return rc;
@@ -240,7 +249,7 @@ make_bind(
 
 		rc = dir < 0 ? err_sys(e, "mount at %s", m->target) : tree_copy(dir, ".", b->tmp, name, 0, e);
 	} else {
-		rc = tree_copy(AT_FDCWD, path, b->tmp, name, 0, e);
+		rc = copy_file(em->fd, b->tmp, name, &st, e);
 	}
 	if (rc < 0)
 		return rc;

@@ -27,7 +27,8 @@ static int
 bind_mount(const struct epot_walls *w, const struct eng_mount *m, bool *dir, struct err *e)
 {
 	AUTO(fd) int fd = iso_bind(m->fd, "", m->read_only, false, e);
-	int rc = fd < 0 ? fd : is_dir(fd, dir, e);
+	/* A mount is no directory everywhere; what it shows is. */
+	int rc = fd < 0 ? fd : is_dir(m->fd, dir, e);
 
 	if (rc == 0 && w->iso.ids != 0)
 		rc = walls_map(w, fd, e);

@@ -29,7 +29,7 @@ struct start {
 	struct epot *p;
 	const struct pot_start_args *args;
 	const struct eng_command *command; /* in place of the pot's own, or NULL */
-	struct strv named;                 /* files to be removed when they are mounted */
+	struct strv named;                 /* files that have a name for their mounts */
 	int root_fd;
 	int alive_fd; /* the state file, locked; the shim's from the start on */
 	struct epot_walls walls;
@@ -351,10 +351,10 @@ static const struct {
 };
 
 static void
-start_fini(struct start *s)
+start_fini(struct start *s, bool started)
 {
 	for (size_t i = 0; i < s->named.n; i++)
-		(void)unlink(s->named.v[i]);
+		iso_file_done(s->named.v[i], started);
 	strv_fini(&s->named);
 	fd_close(s->root_fd);
 	fd_close(s->alive_fd);
@@ -436,7 +436,7 @@ undo(struct start *s, const struct err *why)
 
 	snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, why->msg);
 	/* No fd of ours may hold what is taken down. */
-	start_fini(s);
+	start_fini(s, false);
 	*s = (struct start){ .p = p,
 		.args = s->args,
 		.root_fd = -1,
@@ -563,7 +563,7 @@ start_pot(struct eng *g, const char *name, const struct pot_start_args *args,
 		proc->pid = 0;
 		proc->fd = take_fd(s.child.client_fd);
 	}
-	start_fini(&s);
+	start_fini(&s, true);
 	fault_point("start.running");
 	if (hook_run(&p, HOOK_POSTSTART, &own) < 0)
 		event_warn(&g->events, "pot %s: %s", name, own.msg);

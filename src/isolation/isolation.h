@@ -268,8 +268,8 @@ int iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *)
 /* size 0: the kernel's default; owner: the host's id of whose its root directory is. */
 int iso_tmpfs(uint64_t size, mode_t, uint32_t owner, struct err *) MUST_CHECK;
 /*
- * A file with this content, in memory. Where the kernel needs a name for it meanwhile (Linux before 6.15), *named
- * gets the path that is to be removed once it is mounted; else "".
+ * A file with this content, in memory. Where the kernel needs a name for it (Linux before 6.15, FreeBSD), *named gets
+ * its path, for iso_file_done when it is mounted, or never will be; else "".
  */
 struct iso_file {
 	const void *data;
@@ -279,6 +279,7 @@ struct iso_file {
 };
 #define ISO_FILE_NAME 64
 int iso_file(const struct iso_file *, char named[static ISO_FILE_NAME], struct err *) MUST_CHECK;
+void iso_file_done(const char *named, bool mounted);
 /* Narrows a detached mount. */
 int iso_restrict(int mount_fd, bool ro, bool noexec, struct err *) MUST_CHECK;
 /* A running pot's user namespace as an fd, and the host's id of its root; -1 and 0 when it has none of its own. */

@@ -377,10 +377,13 @@ FROM base:box
 RUN --mount=type=bind,target=/ctx cat /ctx/f > /f; echo no 2>/dev/null > /ctx/new && exit 1 || true
 RUN --mount=type=bind,from=tools,target=/t cat /t/tool > /tool
 RUN --mount=type=bind,from=tools,target=/t,rw echo thrown > /t/away && test -e /t/away
+RUN --mount=type=bind,source=f,target=/w,rw echo thrown >> /w && cat /w > /written
 RUN --mount=type=tmpfs,target=/deep/tmp,size=1m echo x > /deep/tmp/x
 """, {"f": "from the context\n"})
     build(onode, directory, "-t", "mounts:1")
-    assert look(onode, "mounts:1", "cat /f /tool; ls -d /ctx /t /deep 2>/dev/null; true") == "from the context\ntool\n"
+    assert look(onode, "mounts:1", "cat /f /tool; ls -d /ctx /t /w /deep 2>/dev/null; true") == "from the context\ntool\n"
+    assert look(onode, "mounts:1", "cat /written") == "from the context\nthrown\n"
+    assert open(os.path.join(directory, "f"), encoding="utf-8").read() == "from the context\n"
     assert not os.path.exists(os.path.join(directory, "new"))
     context(place, "mounts", open(os.path.join(directory, "Potfile"), encoding="utf-8").read(), {"f": "changed\n"})
     assert [t.split(" ")[1] for t in uncached(build(onode, directory))][0] == "--mount=type=bind,target=/ctx"

@@ -397,6 +397,13 @@ iso_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err 
 	return open_dir("/", e);
 }
 
+void
+iso_file_done(const char *named, bool mounted)
+{
+	(void)named;
+	(void)mounted;
+}
+
 int
 iso_mount_into(const struct iso_ref *ref, const struct iso_mount *m, struct err *e)
 {

@@ -71,6 +71,7 @@ int ruleset_drop(unsigned, struct err *) MUST_CHECK;
 /* ---- records.c: what stands in /var/run/pot */
 /* A file for iso_file. */
 void record_file(unsigned number, char out[static ISO_FILE_NAME]);
+bool record_is_file(const char *path); /* such a file's? */
 /* Where the read-only view of a pot's root is mounted. */
 void record_view(const char *jail, char out[static 1024]);
 int record_dir(struct err *) MUST_CHECK;

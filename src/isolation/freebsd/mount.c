@@ -131,6 +131,14 @@ iso_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err 
 	return rc;
 }
 
+/* A tmpfs opens no file that has lost its last name: it goes with its mount. */
+void
+iso_file_done(const char *named, bool mounted)
+{
+	if (!mounted)
+		(void)unlink(named);
+}
+
 int
 iso_tmpfs(uint64_t size, mode_t mode, uint32_t owner, struct err *e)
 {
@@ -200,6 +208,12 @@ mount_wish_get(int fd, struct mount_wish *out, struct err *e)
 
 /* ---- what is there */
 
+static bool
+is_unmounted(const char *id, int flags)
+{
+	return unmount(id, MNT_BYFSID | flags) == 0 || errno == EINVAL || errno == ENOENT;
+}
+
 static int
 drop(const struct statfs *f, struct err *e)
 {
@@ -207,12 +221,11 @@ drop(const struct statfs *f, struct err *e)
 
 	/* By number: the path could lead to something else by now. */
 	snprintf(id, sizeof(id), "FSID:%d:%d", f->f_fsid.val[0], f->f_fsid.val[1]);
-	if (unmount(id, MNT_BYFSID) == 0 || errno == EINVAL || errno == ENOENT)
-		return 0;
-	if (errno == EBUSY &&
-	    (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == EINVAL || errno == ENOENT))
-		return 0;
-	return err_sys(e, "cannot unmount %s", f->f_mntonname);
+	if (!is_unmounted(id, 0) && (errno != EBUSY || !is_unmounted(id, MNT_FORCE)))
+		return err_sys(e, "cannot unmount %s", f->f_mntonname);
+	if (record_is_file(f->f_mntfromname))
+		(void)unlink(f->f_mntfromname);
+	return 0;
 }
 
 static int

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/file.h"
 
 #define RECORDS "/var/run/pot"
+#define FILES RECORDS "/file."
 #define RECORD_MAX 4096
 
 int
@@ -33,7 +35,13 @@ record_view(const char *jail, char out[static 1024])
 void
 record_file(unsigned number, char out[static ISO_FILE_NAME])
 {
-	snprintf(out, ISO_FILE_NAME, RECORDS "/file.%08x", number);
+	snprintf(out, ISO_FILE_NAME, FILES "%08x", number);
+}
+
+bool
+record_is_file(const char *path)
+{
+	return strncmp(path, FILES, strlen(FILES)) == 0;
 }
 
 void

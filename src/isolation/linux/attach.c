@@ -139,6 +139,13 @@ iso_file(const struct iso_file *f, char named[static ISO_FILE_NAME], struct err 
 	return rc >= 0 ? rc : named_file(f, named, e);
 }
 
+void
+iso_file_done(const char *named, bool mounted)
+{
+	(void)mounted;
+	(void)unlink(named);
+}
+
 int
 iso_restrict(int mount_fd, bool ro, bool noexec, struct err *e)
 {
