@@ -73,6 +73,9 @@ int inode_map_put(struct inode_map *, const struct stat *, size_t *value, struct
 void inode_map_fini(struct inode_map *);
 DEFINE_AUTO_FINI(inode_map, struct inode_map)
 
+/* Of an unlinkat() that failed: did it because name is a directory? Linux says EISDIR, POSIX EPERM. Keeps errno. */
+bool tree_unlink_met_dir(int dirfd, const char *name);
+
 /* The first `size` bytes of a file, as a reflink where that can be, holes kept: 0, or -1 with errno. */
 int tree_copy_data(int in, int out, off_t size);
 

@@ -51,24 +51,27 @@ remove_enter(void *arg, int fd, const char *name, const struct stat *st, struct 
 	return 0;
 }
 
+bool
+tree_unlink_met_dir(int dirfd, const char *name)
+{
+	int error = errno;
+	struct stat st;
+	bool is = error == EISDIR ||
+	    (error == EPERM && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+
+	errno = error;
+	return is;
+}
+
 static int
 remove_entry(void *arg, int dirfd, const char *name, unsigned char type, struct err *e)
 {
-	struct stat st;
-
 	(void)arg;
 	(void)type;
 	if (unlink_hard(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	/* A directory took its place since it was listed; Linux says EISDIR, POSIX EPERM. */
-	if (errno == EISDIR)
-		return 1;
-	if (errno == EPERM) {
-		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-			return 1;
-		errno = EPERM;
-	}
-	return err_sys(e, "remove %s", name);
+	/* A directory took its place since it was listed. */
+	return tree_unlink_met_dir(dirfd, name) ? 1 : err_sys(e, "remove %s", name);
 }
 
 static int

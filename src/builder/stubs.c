@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/inroot.h"
+#include "base/tree.h"
 
 #define PATH_BYTES 4096
 
@@ -61,7 +62,8 @@ remove_one(int root, int parent, char *path, struct err *e)
 	AUTO(fd) int dir = inroot_open_parent(root, path, last, NULL);
 	if (dir < 0 || !is_stub(dir, last))
 		return 0;
-	if (unlinkat(dir, last, 0) != 0 && (errno != EISDIR || unlinkat(dir, last, AT_REMOVEDIR) != 0)) {
+	if (unlinkat(dir, last, 0) != 0 &&
+	    (!tree_unlink_met_dir(dir, last) || unlinkat(dir, last, AT_REMOVEDIR) != 0)) {
 		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
 			return 0;
 		return err_sys(e, "removing the mount point %s", path);

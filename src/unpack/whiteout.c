@@ -224,7 +224,7 @@ removal_entry(void *arg, int dirfd, const char *name, unsigned char type, struct
 	(void)type;
 	if (is_own(r, name) || unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	return errno == EISDIR ? 1 : err_sys(e, "removing what lower layers have");
+	return tree_unlink_met_dir(dirfd, name) ? 1 : err_sys(e, "removing what lower layers have");
 }
 
 static int
