@@ -94,7 +94,8 @@ add_change(struct walk *w, uint32_t parent, const char *name, enum change_kind k
 	if ((ch.name = strdup(name)) == NULL)
 		return err_nomem(e);
 	if (st != NULL) {
-		ch.mode = st->st_mode & 07777;
+		/* A link's own mode means nothing, and depends on who made it where the system has one. */
+		ch.mode = S_ISLNK(st->st_mode) ? 0777 : st->st_mode & 07777;
 		ch.uid = st->st_uid;
 		ch.gid = st->st_gid;
 		ch.size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
@@ -155,10 +156,12 @@ is_untouched(const struct walk *w, const struct stat *a, const struct stat *b)
 	    a->st_size == b->st_size && same_time(a->st_mtim, b->st_mtim) && a->st_mode == b->st_mode;
 }
 
+/* Both are of the same type. */
 static bool
 same_owner(const struct stat *a, const struct stat *b)
 {
-	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid;
+	return (a->st_mode == b->st_mode || S_ISLNK(a->st_mode)) && a->st_uid == b->st_uid &&
+	    a->st_gid == b->st_gid;
 }
 
 static int
