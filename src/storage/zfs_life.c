@@ -320,7 +320,10 @@ zfs_snap_destroy(struct stor *s, struct stor_fs fs, const char *tag, struct err 
 	fault_point("zfs.snap_destroy.start");
 	rc = zfs_run(NULL, e, "destroy", snap, NULL);
 	fault_point("zfs.snap_destroy.destroyed");
-	return rc == -ZFS_HAS_CLONES ? hide_snapshot(s, fs, snap, e) : rc;
+	if (rc == -ZFS_HAS_CLONES)
+		return hide_snapshot(s, fs, snap, e);
+	/* FreeBSD's zfs(8) does not say which. */
+	return rc == -E_NOENT ? err_wrap(e, "snapshot %s of %s", tag, fs.name) : rc;
 }
 
 struct kept_props {
