@@ -9,7 +9,7 @@ contents() { # NODE POT
 	for part in bin etc lib libexec sbin usr new; do
 		$1 copy-out -p "$2" -s /$part -d "$work/scratch/out" || return 1
 	done
-	(cd "$work/scratch/out" && find . ! -type d -exec ls -lnT {} + &&
+	(cd "$work/scratch/out" && find . ! -type d -exec ls -lnT {} + | sed 's,^l[rwxst-]*,l,' &&
 		find . -type d -exec ls -ldnT {} + | awk '{ $2 = $5 = ""; print }') | sort -k 10
 	rm -r "$work/scratch/out"
 }
