@@ -255,6 +255,31 @@ deaths(const char *argv0)
 	lab_end(&l);
 	lab_fini(&l);
 
+	lab_init(&l, argv0, "lab-client");
+	lab_command(&l, "wait", NULL);
+	l.spec.io = ISO_IO_ATTACH;
+	if (tap_fine(lab_start(&l, &e), &e, "a pot with a client")) {
+		fd_close(take_fd(l.child.client_fd));
+		tap_ok(lab_exec(&l, "exit", "4", &e) == 4, "goes on when that goes");
+		tap_fine(iso_signal(&l.ref, SIGKILL, &e), &e, "until it is told to end");
+		(void)lab_wait(&l);
+	}
+	lab_end(&l);
+	lab_fini(&l);
+
+	lab_init(&l, argv0, "lab-tied");
+	lab_command(&l, "wait", NULL);
+	l.spec.io = ISO_IO_ATTACH;
+	l.spec.tied = true;
+	if (tap_fine(lab_start(&l, &e), &e, "a pot that is tied to its client")) {
+		fd_close(take_fd(l.child.client_fd));
+		status = lab_wait(&l);
+		tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "is killed when that goes (%d)",
+		    status);
+	}
+	lab_end(&l);
+	lab_fini(&l);
+
 	lab_init(&l, argv0, "lab-shim");
 	lab_command(&l, "wait", NULL);
 	if (tap_fine(lab_start(&l, &e), &e, "a pot whose shim is killed")) {

@@ -211,7 +211,7 @@ args_make(struct spawn *s, struct err *e)
 	    p->limits != NULL && p->limits->oom_group ? "o" : "");
 	strv_fmt(&s->args, "%llu", (unsigned long long)p->run_id);
 	strv_fmt(&s->args, "%llu", (unsigned long long)(p->log_max < 16384 ? 16384 : p->log_max));
-	strv_fmt(&s->args, "%u", p->log_files);
+	strv_fmt(&s->args, "%u", p->tied ? 0 : p->log_files < 1 ? 1 : p->log_files);
 	strv_fmt(&s->args, "%u", (unsigned)p->user.uid);
 	strv_fmt(&s->args, "%u", (unsigned)p->user.gid);
 	strv_add(&s->args, buf_cstr(&groups));

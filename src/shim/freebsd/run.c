@@ -36,6 +36,7 @@ struct run {
 	int pid, desc, kq, jid, result, events;
 	const char *jail;
 	bool oom_ends;
+	bool tied; /* the pot ends with its client */
 	uint64_t run_id;
 	struct log log;
 	struct stream out, err;
@@ -127,11 +128,12 @@ static bool
 run_once(struct run *r, int *status)
 {
 	bool blocked = r->client.pendlen > 0, partial = r->out.len > 0 || r->err.len > 0;
+	/* A hang-up wakes only who asks for something. */
 	struct pollfd p[5] = {
 		{ r->kq, POLLIN, 0 },
 		{ blocked ? -1 : r->out.fd, POLLIN, 0 },
 		{ blocked ? -1 : r->err.fd, POLLIN, 0 },
-		{ r->client.fd, blocked ? POLLOUT : 0, 0 },
+		{ r->client.fd, POLLRDHUP | (blocked ? POLLOUT : 0), 0 },
 		{ r->events, POLLIN, 0 },
 	};
 	int n = poll(p, 5, partial ? SHIM_LOG_IDLE_MS : -1);
@@ -142,7 +144,7 @@ run_once(struct run *r, int *status)
 	}
 	if (n <= 0)
 		return false;
-	if ((p[3].revents & (POLLERR | POLLHUP)) != 0)
+	if ((p[3].revents & (POLLERR | POLLHUP | POLLRDHUP)) != 0)
 		client_drop(&r->client);
 	else if (p[3].revents != 0)
 		client_flush(&r->client);
@@ -150,6 +152,10 @@ run_once(struct run *r, int *status)
 		stream_read(&r->out, &r->log, &r->client);
 	if (p[2].revents != 0 && r->client.pendlen == 0)
 		stream_read(&r->err, &r->log, &r->client);
+	if (r->tied && r->client.fd < 0) {
+		r->tied = false;
+		(void)pdkill(r->desc, SIGKILL);
+	}
 	if (p[4].revents != 0)
 		run_kills(r);
 	return p[0].revents != 0 && run_event(r, status);
@@ -362,7 +368,8 @@ shim_run(int argc, char **argv)
 	r.oom_ends = strchr(argv[4], SHIM_FLAG_OOM_ENDS) != NULL;
 	r.run_id = number(argv[5]);
 	r.log.max = number(argv[6]);
-	r.log.files = number(argv[7]) < 1 ? 1 : (unsigned)number(argv[7]);
+	r.tied = number(argv[7]) == 0;
+	r.log.files = r.tied ? 1 : (unsigned)number(argv[7]);
 	c.uid = (uid_t)number(argv[8]);
 	c.gid = (gid_t)number(argv[9]);
 	find_cleanup(argc, argv, &r, &c);
