@@ -59,9 +59,9 @@ kept" said_by made:1
 has "the same again is done from what is kept" CACHED build -t made:2 --secret "id=s,src=$work/scratch/secret"
 said=$(build --secret "id=s,src=$work/scratch/secret" 2>&1)
 is "every step of it" "" sh -c 'printf "%s\n" "$1" | sed -n "/RUN/{/CACHED/!p;}"' sh "$said"
-is "links, names, owners, modes" "one 1:1 640" said_by made:1 sh -c \
-	'test /from/made -ef /from/twice && test /srv/files/one -ef /srv/files/two && test -h /srv/files/link &&
-	 set -- $(ls -ln /srv/owned) && test "$1" = -rw-r----- && echo $(cat /srv/files/one) $3:$4 640'
+is "links, names, owners, modes" "one 1:1" said_by made:1 sh -c \
+	'test /srv/files/one -ef /srv/files/two && test -h /srv/files/link && set -- $(ls -ln /srv/owned) && test "$1" = -rw-r----- &&
+	 echo $(cat /srv/files/one) $3:$4'
 is "no mount point stays in a layer" "" said_by made:1 sh -c 'ls -d /cache /scratch /bound /run 2>/dev/null || :'
 has "a host's change" CACHED sh -c "echo other >$work/scratch/context/files/sub/deep; pot --root $work/a build --progress plain --secret id=s,src=$work/scratch/secret -t made:3 $work/scratch/context"
 has "is seen" "other" said_by made:3
@@ -72,7 +72,7 @@ RUN true
 RUN --network=none ls /dev /proc >/dev/null
 END
 ok "steps that change nothing" build -t nothing:1
-is "give no layer" "1" sh -c "pot --root $work/a --format json inspect nothing:1 | tr ',' '\n' | sed -n '/\"layers\"/,/\]/p' | awk '/sha256/ { n++ } END { print n }'"
+is "give no layer" "1" sh -c "pot --root $work/a --format json history nothing:1 | awk '/\"layer\": \"sha256/ { n++ } END { print n }'"
 
 # ---- what fails
 traces >"$work/scratch/before"
@@ -82,7 +82,7 @@ RUN echo kept >/kept
 RUN echo half >/half && exit 7
 END
 fails "a step that fails fails the build" "7" build -t bad:1
-fails "there is no image of it" "" a inspect bad:1
+fails "there is no image of it" "no image" a history bad:1
 unchanged "and nothing of it is left"
 
 potfile <<'END'
@@ -102,7 +102,7 @@ for signal in INT TERM KILL; do
 	ok "after $signal its processes are gone" until_true sh -c 'ps ax -o command | awk "/^sleep 600/ { found = 1 } END { exit found }"'
 	[ $signal != KILL ] || ok "the next command cleans up" a prune
 	unchanged "and nothing else is left after $signal"
-	fails "nor an image" "" a inspect bad:2
+	fails "nor an image" "no image" a history bad:2
 done
 
 # ---- the network of a step
@@ -113,7 +113,8 @@ RUN --network=none ifconfig -l >/none
 END
 ok "a step has a network of its own" build -t net:1
 has "with an address and a way out" "gateway" said_by net:1 cat /net
-is "or none" "lo0" said_by net:1 cat /none
+# Each network has an interface of pf's.
+is "or none" "lo0" said_by net:1 sed 's/ pflog0//' /none
 unchanged "of which nothing is left"
 ok "what builds keep goes" a build prune -a
 ok "images go" a rmi -f made:1 made:2 made:3 nothing:1 net:1
