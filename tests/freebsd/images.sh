@@ -10,7 +10,7 @@ contents() { # NODE POT
 		$1 copy-out -p "$2" -s /$part -d "$work/scratch/out" || return 1
 	done
 	(cd "$work/scratch/out" && find . ! -type d -exec ls -lnT {} + | sed 's,^l[rwxst-]*,l,' &&
-		find . -type d -exec ls -ldnT {} + | awk '{ $2 = $5 = ""; print }') | sort -k 10
+		find . -mindepth 1 -type d -exec ls -ldnT {} + | awk '{ $2 = $5 = ""; print }') | sort -k 10
 	rm -r "$work/scratch/out"
 }
 same() { # NODE POT NODE POT
@@ -57,7 +57,8 @@ ok "a pot of the image" a create -p two --image changed:1 -N none
 ok "has the same files" same a one a two
 has "names of one file are one file" "1" do_in a two 'test /new/twice -ef /new/deep/thrice && test /new/ls -ef /bin/ls && echo 1'
 is "attributes are kept" "red" do_in a two '/root/getextattr -q user colour /new/file0'
-has "flags are not" " - " do_in a two 'ls -lo /new/file0'
+# A file on ZFS has one of its own, uarch.
+is "flags are not" "" do_in a two 'ls -lo /new/file0 | sed -n /nodump/p'
 has "what was taken away is away" "1" do_in a two 'test ! -e /usr/soft && test ! -e /etc/protocols && test -f /usr/share/again && test -d /usr/hard && test "$(ls /usr/share)" = again && echo 1'
 
 # ---- to another node
