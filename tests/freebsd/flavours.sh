@@ -36,11 +36,11 @@ echo "said in $(uname -s)" >/root/said
 END
 chmod 755 "$mine/www.sh"
 
-ok "a command file and a script" make one -f "$mine/www"
+# Without a network nothing can be published.
+has "a command file and a script" "ports are not published" make one -f "$mine/www"
 is "do what they say" "page
 said in FreeBSD" a start -a one
 has "settings too" "COLOUR=red" a --format json inspect one
-has "and ports" "8080" a --format json inspect one
 has "a second pot has it from what is kept" CACHED make two -f "$mine/www"
 echo 'exit 9' >>"$mine/www.sh"
 fails "a script that fails" "9" make three -f "$mine/www"
@@ -60,6 +60,7 @@ ok "slim" make slim -f slim
 is "takes documentation, headers and the toolchain" "0" says slim \
 	'sh -c "ls -d /usr/share/man /usr/include /usr/bin/cc /rescue /usr/lib/libc.a 2>/dev/null | wc -l | tr -d \" \""'
 has "and leaves a system that works" "works" says slim 'sh -c "ls -l /bin /lib >/dev/null && echo works"'
+is "of the script itself nothing is left" "" says slim 'sh -c "ls -d /.pot* 2>/dev/null || :"'
 fails "update says that there is nothing to update with" "freebsd-update" make updated -f update
 fails "and makes no pot" "" a info -p updated
 fails "fbsd-update is the same" "freebsd-update" make updated -f fbsd-update
