@@ -5,8 +5,11 @@ import hashlib
 import http.server
 import io
 import os
+import signal
 import tarfile
 import threading
+
+import lab
 
 RELEASE = "releases/amd64/amd64/14.3-RELEASE"
 
@@ -29,10 +32,12 @@ def make_set():
 
 
 class Mirror:
-    """Serves the files it has; can cut one answer short, and tells what it was asked for."""
+    """Serves the files it has; can cut one answer short, at once or when told, and tells what it was asked for."""
 
     def __init__(self):
         self.files, self.asked, self.cut, self.ranges = {}, [], None, True
+        self.cuts_now = threading.Event()
+        self.cuts_now.set()
         mirror = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,11 +64,13 @@ class Mirror:
                     self.send_response(200)
                 self.send_header("Content-Length", str(len(body) - first))
                 self.end_headers()
-                end = len(body)
-                if mirror.cut is not None and self.path.endswith(".txz"):
-                    end, mirror.cut = mirror.cut, None
-                    self.close_connection = True
+                if mirror.cut is None or not self.path.endswith(".txz"):
+                    self.wfile.write(body[first:])
+                    return
+                end, mirror.cut = mirror.cut, None
                 self.wfile.write(body[first:end])
+                mirror.cuts_now.wait()
+                self.close_connection = True
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
@@ -78,6 +85,7 @@ class Mirror:
             f'base.txz\t{digest}\t26431\tbase\t"Base system (MANDATORY)"\ton\n').encode()
 
     def close(self):
+        self.cuts_now.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
@@ -94,6 +102,10 @@ def bases(node):
 def cached(node):
     place = os.path.join(node.root, "cache", "freebsd")
     return sorted(n for n in os.listdir(place) if not n.startswith(".lock-")) if os.path.isdir(place) else []
+
+
+def size(node, name):
+    return os.path.getsize(os.path.join(node.root, "cache", "freebsd", name))
 
 
 def clean(node, *names):
@@ -123,22 +135,37 @@ def test_release(empty_node):
     clean(empty_node, "14.3", "second")
 
 
-def test_resumed(empty_node):
-    """A fetch that was cut off is gone on with, not begun anew; a server without ranges gives the whole again."""
-    content = make_set()
-    with mirror() as m:
-        m.put(content)
-        m.cut = 100_000
-        empty_node.fails("create-base", "-r", "14.3", "--mirror", m.url, says="base.txz")
-        assert bases(empty_node) == {} and cached(empty_node) == ["14.3-RELEASE-amd64-amd64.txz.part"]
-        empty_node("create-base", "-r", "14.3", "--mirror", m.url)
-        assert ("base.txz", "bytes=100000-") in m.asked
+def test_broken_off(empty_node):
+    """A connection that breaks is gone on with, where it broke off or, by a server without ranges, from the beginning."""
+    for ranges in (True, False):
+        with mirror() as m:
+            m.put(make_set())
+            m.cut, m.ranges = 100_000, ranges
+            empty_node("create-base", "-r", "14.3", "--mirror", m.url)
+            assert m.asked == [("MANIFEST", None), ("base.txz", None), ("base.txz", "bytes=100000-")]
+            assert cached(empty_node) == ["14.3-RELEASE-amd64-amd64.txz"]
         clean(empty_node, "14.3")
-        m.cut, m.ranges = 100_000, False
-        empty_node.fails("create-base", "-r", "14.3", "--mirror", m.url)
-        empty_node("create-base", "-r", "14.3", "--mirror", m.url)
-        assert cached(empty_node) == ["14.3-RELEASE-amd64-amd64.txz"]
-    clean(empty_node, "14.3")
+
+
+def test_resumed(empty_node):
+    """What an interrupted fetch has is kept, and the next one goes on behind it; nothing of it is a base."""
+    part = "14.3-RELEASE-amd64-amd64.txz.part"
+    for ranges in (True, False):
+        with mirror() as m:
+            m.put(make_set())
+            m.cut, m.ranges = 100_000, ranges
+            m.cuts_now.clear()
+            p = empty_node.start("create-base", "-r", "14.3", "--mirror", m.url)
+            lab.wait_until(lambda: part in cached(empty_node) and size(empty_node, part) == 100_000, "the beginning")
+            p.send_signal(signal.SIGINT)
+            err = p.communicate()[1].decode()
+            m.cuts_now.set()
+            assert p.returncode != 0 and "interrupted" in err
+            assert bases(empty_node) == {} and cached(empty_node) == [part]
+            empty_node("create-base", "-r", "14.3", "--mirror", m.url)
+            assert m.asked[-1] == ("base.txz", "bytes=100000-")
+            assert cached(empty_node) == ["14.3-RELEASE-amd64-amd64.txz"]
+        clean(empty_node, "14.3")
 
 
 def test_wrong_sum(empty_node):
