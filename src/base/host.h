@@ -13,6 +13,9 @@ int host_boot_id(uint8_t out[static HOST_BOOT_ID_LEN], struct err *) MUST_CHECK;
 /* Absolute path of the running program (size at least PATH_MAX). */
 int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
 
+/* A path by which we, and who inherits fd under its number, reach what it is open on. size: PATH_MAX. */
+int host_fd_path(int fd, char *out, size_t size, struct err *) MUST_CHECK;
+
 /* A program of pot: beside the running one (a build's directory), else in the directory given. size: PATH_MAX. */
 int host_find_program(
     const char *name, const char *installed, char *out, size_t size, struct err *) MUST_CHECK;

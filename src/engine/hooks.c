@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/text.h"
 
 #define HOOK_DIR "hooks"
@@ -101,7 +102,7 @@ hook_addresses(struct epot *p, struct strv *env)
 }
 
 static void
-hook_environment(struct epot *p, enum hook_point point, int root_fd, struct strv *env)
+hook_environment(struct epot *p, enum hook_point point, const char *root, struct strv *env)
 {
 	const struct state_rec *r = &p->state.rec;
 
@@ -112,23 +113,36 @@ hook_environment(struct epot *p, enum hook_point point, int root_fd, struct strv
 	strv_fmt(env, "_POT_STATE=%s", pot_state_name(r->state));
 	strv_fmt(env, "_POT_NETWORK=%s", r->network);
 	hook_addresses(p, env);
-	if (root_fd >= 0)
-		strv_fmt(env, "_POT_ROOT=/proc/self/fd/%d", root_fd);
+	if (root[0] != '\0')
+		strv_fmt(env, "_POT_ROOT=%s", root);
 	if (r->init.pid > 0)
 		strv_fmt(env, "_POT_PID=%d", r->init.pid);
 	if (point == HOOK_POSTSTOP)
 		strv_fmt(env, "_POT_EXIT_STATUS=%d", r->status);
 }
 
+static int
+run_file(struct epot *p, const char *path, int root, struct strv *env, struct err *e)
+{
+	AUTO_FINI(buf) struct buf words = BUF_INIT(64 * 1024);
+	const char *const argv[] = { path, NULL };
+	struct proc_spec spec = PROC_SPEC_INIT;
+
+	spec.argv = argv;
+	spec.envp = (const char *const *)strv_argv(env);
+	spec.err = &words;
+	spec.timeout_ms = (int)config_duration_ms(p->eng->conf, "hook_timeout");
+	spec.pass_fd = root;
+	spec.cancel = p->eng->cancel;
+	return proc_run(&spec, NULL, e);
+}
+
 int
 hook_run(struct epot *p, enum hook_point point, struct err *e)
 {
 	AUTO_FINI(strv) struct strv env = STRV_INIT(64);
-	AUTO_FINI(buf) struct buf words = BUF_INIT(64 * 1024);
 	AUTO(fd) int root = -1;
-	char path[PATH_MAX];
-	struct proc_spec spec = PROC_SPEC_INIT;
-	const char *argv[2] = { path, NULL };
+	char path[PATH_MAX], root_path[PATH_MAX] = "";
 	int rc;
 
 	if (!hook_is_set(p, point))
@@ -139,17 +153,12 @@ hook_run(struct epot *p, enum hook_point point, struct err *e)
 	root = hook_root(p, point, e);
 	if (root < 0 && point == HOOK_PRESTART)
 		return root;
-	hook_environment(p, point, root, &env);
-	rc = strv_check(&env, "the hook's environment", e);
-	if (rc < 0)
-		return rc;
-	spec.argv = argv;
-	spec.envp = (const char *const *)strv_argv(&env);
-	spec.err = &words;
-	spec.timeout_ms = (int)config_duration_ms(p->eng->conf, "hook_timeout");
-	spec.pass_fd = root;
-	spec.cancel = p->eng->cancel;
-	rc = proc_run(&spec, NULL, e);
+	rc = root < 0 ? 0 : host_fd_path(root, root_path, sizeof(root_path), e);
+	hook_environment(p, point, root_path, &env);
+	if (rc == 0)
+		rc = strv_check(&env, "the hook's environment", e);
+	if (rc == 0)
+		rc = run_file(p, path, root, &env, e);
 	if (rc < 0)
 		rc = err_wrap(e, "the %s hook", hook_names[point]);
 	fd_close(take_fd(root));

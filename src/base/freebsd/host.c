@@ -2,6 +2,9 @@
 #include <sys/types.h>
 #include <sys/sysctl.h>
 #include <sys/time.h>
+#include <sys/user.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/host.h"
@@ -34,6 +37,20 @@ host_self_path(char *out, size_t size, struct err *e)
 
 	if (sysctl(mib, 4, out, &size, NULL, 0) != 0)
 		return err_sys(e, "cannot find the path of this program");
+	return 0;
+}
+
+int
+host_fd_path(int fd, char *out, size_t size, struct err *e)
+{
+	struct kinfo_file kf = { .kf_structsize = sizeof(kf) };
+
+	if (fcntl(fd, F_KINFO, &kf) != 0)
+		return err_sys(e, "cannot find the path of an open file");
+	if (kf.kf_path[0] != '/')
+		return err_set(e, E_STATE, "an open file has no path: it was removed, or moved just now");
+	if ((size_t)snprintf(out, size, "%s", kf.kf_path) >= size)
+		return err_set(e, E_LIMIT, "%.64s…: the path is too long", kf.kf_path);
 	return 0;
 }
 

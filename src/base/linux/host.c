@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,14 @@ host_self_path(char *out, size_t size, struct err *e)
 	if (n < 0)
 		return err_sys(e, "cannot read /proc/self/exe");
 	out[n] = '\0';
+	return 0;
+}
+
+int
+host_fd_path(int fd, char *out, size_t size, struct err *e)
+{
+	(void)e;
+	snprintf(out, size, "/proc/self/fd/%d", fd);
 	return 0;
 }
 

@@ -47,8 +47,6 @@ struct mount_wish {
 	char path[1024];
 };
 int mount_wish_get(int fd, struct mount_wish *, struct err *) MUST_CHECK;
-/* The path on the host of what fd is open on. */
-int fd_path(int fd, char *out, size_t size, struct err *) MUST_CHECK;
 /* root: a read-only view of root_fd, which the mount is made in; NULL: root_fd itself. */
 int mount_make(int root_fd, const char *root, const struct plan_mount *, struct err *) MUST_CHECK;
 int mount_cover(int root_fd, const char *root, struct err *) MUST_CHECK;

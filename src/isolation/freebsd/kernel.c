@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/host.h"
 #include "base/inroot.h"
 
 static int
@@ -182,7 +183,7 @@ op_unmount(void *arg, int root_fd, const char *target, struct err *e)
 
 	if (on < 0)
 		return on;
-	rc = fd_path(on, path, sizeof(path), e);
+	rc = host_fd_path(on, path, sizeof(path), e);
 	/* What is open is busy. */
 	fd_close(take_fd(on));
 	return rc < 0 ? rc : mount_drop_one(path, e);

@@ -12,7 +12,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +22,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/inroot.h"
 
 #define WISH_MAGIC 0x50574953u
@@ -38,20 +38,6 @@ struct wish {
 	uint64_t dev, ino; /* of the source */
 	char path[1024];
 };
-
-int
-fd_path(int fd, char *out, size_t size, struct err *e)
-{
-	struct kinfo_file kf = { .kf_structsize = sizeof(kf) };
-
-	if (fcntl(fd, F_KINFO, &kf) != 0)
-		return err_sys(e, "cannot find the path of an open file");
-	if (kf.kf_path[0] != '/')
-		return err_set(e, E_STATE, "an open file has no path: it was removed, or moved just now");
-	if ((size_t)snprintf(out, size, "%s", kf.kf_path) >= size)
-		return err_set(e, E_LIMIT, "%.64s…: the path is too long", kf.kf_path);
-	return 0;
-}
 
 static int
 wish_put(const struct wish *w, struct err *e)
@@ -85,7 +71,7 @@ iso_bind(int dirfd, const char *path, bool ro, bool recursive, struct err *e)
 		return err_sys(e, "cannot open \"%s\" to mount it", path);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return err_set(e, E_INVAL, "\"%s\": only directories and files can be mounted", path);
-	rc = fd_path(fd, w.path, sizeof(w.path), e);
+	rc = host_fd_path(fd, w.path, sizeof(w.path), e);
 	if (rc < 0)
 		return rc;
 	w.dir = S_ISDIR(st.st_mode);
@@ -168,7 +154,7 @@ static int
 wish_of_directory(int fd, const struct stat *st, struct wish *w, struct err *e)
 {
 	*w = (struct wish){ .magic = WISH_MAGIC, .dir = true, .dev = st->st_dev, .ino = st->st_ino };
-	return fd_path(fd, w->path, sizeof(w->path), e);
+	return host_fd_path(fd, w->path, sizeof(w->path), e);
 }
 
 int
@@ -388,7 +374,7 @@ mount_file(int target, const struct plan_mount *m, struct err *e)
 	struct job j = { .m = m, .from = m->from };
 	char path[1024], dir[1024];
 	char *slash;
-	int rc = fd_path(target, path, sizeof(path), e);
+	int rc = host_fd_path(target, path, sizeof(path), e);
 
 	if (rc < 0)
 		return rc;
@@ -413,7 +399,7 @@ mount_cover(int root_fd, const char *root, struct err *e)
 	};
 	struct job j = { .m = &m, .fspath = "." };
 	char from[1024];
-	int rc = fd_path(root_fd, from, sizeof(from), e);
+	int rc = host_fd_path(root_fd, from, sizeof(from), e);
 
 	if (rc < 0)
 		return rc;

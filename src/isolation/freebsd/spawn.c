@@ -18,6 +18,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/inroot.h"
 #include "model/shimproto.h"
 
@@ -127,7 +128,7 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 	if (r.covered)
 		record_view(jail, r.root);
 	else
-		rc = fd_path(s->root_fd, r.root, sizeof(r.root), e);
+		rc = host_fd_path(s->root_fd, r.root, sizeof(r.root), e);
 	if (rc == 0)
 		rc = lists_get(l, s, e);
 	if (rc == 0)
