@@ -16,6 +16,9 @@ int host_self_path(char *out, size_t size, struct err *) MUST_CHECK;
 /* A path by which we, and who inherits fd under its number, reach what it is open on. size: PATH_MAX. */
 int host_fd_path(int fd, char *out, size_t size, struct err *) MUST_CHECK;
 
+/* "/dev" where a start can make mount points in a pot's that are none of its files; "" where its root is the place. */
+const char *host_mount_points(void);
+
 /* A program of pot: beside the running one (a build's directory), else in the directory given. size: PATH_MAX. */
 int host_find_program(
     const char *name, const char *installed, char *out, size_t size, struct err *) MUST_CHECK;

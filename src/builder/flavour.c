@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/inroot.h"
 #include "base/text.h"
 #include "builder/copy.h"
@@ -480,7 +481,7 @@ add_script(struct expander *x, const struct flavour *f, struct err *e)
 		return -E_NOMEM;
 	buf_fmt(&text, "FLAVOUR %s: %s.sh", f->name, f->name);
 	/* Not in /tmp: scripts empty that, and a mount point cannot be removed. */
-	buf_fmt(&target, "/dev/.pot-flavour/%s.sh", f->name);
+	buf_fmt(&target, "%s/.pot-flavour/%s.sh", host_mount_points(), f->name);
 	*mount = (struct bld_mount){ .kind = BLD_MOUNT_FILE,
 		.target = keep_text(x->r, &target, e),
 		.data = buf_cstr(&f->script.text),

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host.h"
 #include "builder/copy.h"
 #include "builder/mounts.h"
 #include "builder/stage.h"
 
-#define SCRIPT_PATH "/dev/.pot-build/script"
 #define SECRET_DIR "/run/secrets/"
 
 /* A command in the making: what its step points to. */
@@ -208,17 +208,19 @@ add_shell(struct run *r)
 	}
 }
 
-/* A here-document that names its interpreter is a file, in the pot's own /dev. */
+/* A here-document that names its interpreter is a file, for the command only. */
 static void
 add_script(struct run *r)
 {
+	const char *path = keep(r, host_mount_points(), ".pot-build/script");
+
 	r->mounts[r->step.run.nmounts++] = (struct bld_mount){ .kind = BLD_MOUNT_FILE,
-		.target = SCRIPT_PATH,
+		.target = path,
 		.fd = -1,
 		.data = r->command.data,
 		.len = r->command.len,
 		.mode = 0555 };
-	strv_add(&r->argv, SCRIPT_PATH);
+	strv_add(&r->argv, path);
 }
 
 static int

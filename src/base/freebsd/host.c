@@ -54,6 +54,13 @@ host_fd_path(int fd, char *out, size_t size, struct err *e)
 	return 0;
 }
 
+/* devfs(5) has no room for them. */
+const char *
+host_mount_points(void)
+{
+	return "";
+}
+
 unsigned
 host_cpu_mhz(void)
 {

@@ -65,6 +65,12 @@ host_fd_path(int fd, char *out, size_t size, struct err *e)
 	return 0;
 }
 
+const char *
+host_mount_points(void)
+{
+	return "/dev";
+}
+
 /* The number in a small file, 0 when there is none. */
 static unsigned long
 read_number(const char *path)
