@@ -1,297 +1,20 @@
 /*
  * Bases: the OS userlands that pots are cloned from. A base is a record
- * ROOT/bases/NAME/base.conf and a file system of the storage with the
- * snapshot ENG_BASE_TAG. The record's file is the commit point: written last,
- * removed first. A directory bases/NAME without it is what a killed command
- * left, and the next one that comes by removes it with all that belongs to it.
- * ROOT/bases/.lock-NAME is held while a base is made or removed; its holder
- * alone touches bases/NAME. Filling the root is populate.c's.
+ * (base_record.c) and a file system of the storage with the snapshot
+ * ENG_BASE_TAG. Filling the root is populate.c's.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "base/kv.h"
-#include "base/text.h"
 #include "engine/aptsources.h"
-#include "engine/engine.h"
+#include "engine/base_record.h"
+#include "engine/epot.h"
 #include "engine/image.h"
 #include "engine/populate.h"
-#include "model/name.h"
-
-#define BASES "bases"
-#define RECORD "base.conf"
-#define RECORD_VERSION "1"
-
-/* A base in hand: ROOT/bases open and NAME locked. */
-struct base {
-	struct eng *eng;
-	const char *name;
-	int bases_fd, lock_fd;
-	char lock[POT_NAME_MAX + 16];
-};
-#define BASE_INIT                      \
-	{                              \
-		NULL, NULL, -1, -1, "" \
-	}
-
-static struct stor_fs
-base_fs(const char *name)
-{
-	return (struct stor_fs){ STOR_BASE, name };
-}
-
-/* ---- lock -------------------------------------------------------------- */
-
-/* Closing the fd alone would leave the file; removed by its holder it cannot mislead anybody (see base_lock). */
-static void
-base_fini(struct base *b)
-{
-	if (b->lock_fd >= 0)
-		unlinkat(b->bases_fd, b->lock, 0);
-	fd_close(b->lock_fd);
-	fd_close(b->bases_fd);
-}
-DEFINE_AUTO_FINI(base, struct base)
-
-/* Is the file that we locked still the one with that name? */
-static bool
-lock_is_current(const struct base *b)
-{
-	struct stat have, named;
-
-	return fstat(b->lock_fd, &have) == 0 &&
-	    fstatat(b->bases_fd, b->lock, &named, AT_SYMLINK_NOFOLLOW) == 0 && have.st_dev == named.st_dev &&
-	    have.st_ino == named.st_ino;
-}
-
-/* name outlives b. E_BUSY when somebody makes or removes this base now. */
-static int
-base_lock(struct base *b, struct eng *eng, const char *name, struct err *e)
-{
-	b->eng = eng;
-	b->name = name;
-	snprintf(b->lock, sizeof(b->lock), ".lock-%s", name);
-	if ((b->bases_fd = dir_make(eng->root_fd, BASES, 0755, e)) < 0)
-		return b->bases_fd;
-	for (;;) {
-		int r = lock_file(b->bases_fd, b->lock, true, 0, e);
-
-		if (r == -E_BUSY)
-			return err_set(
-			    e, E_BUSY, "base %s is being made or removed by another command", name);
-		if (r < 0)
-			return r;
-		b->lock_fd = r;
-		if (lock_is_current(b))
-			return 0;
-		fd_close(take_fd(b->lock_fd));
-	}
-}
-
-/* ---- record ------------------------------------------------------------- */
-
-/* 1 there is a base, 0 not. */
-static int
-record_exists(int bases_fd, const char *name, struct err *e)
-{
-	AUTO(fd) int dir = openat(bases_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (dir >= 0 && fstatat(dir, RECORD, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : err_sys(e, "base %s", name);
-}
-
-/* E_NOENT when there is no such base. */
-static int
-record_read(int bases_fd, const char *name, struct pot_base_info *info, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(KV_FILE_MAX);
-	AUTO_FINI(kv) struct kv kv = KV_INIT;
-	AUTO(fd) int dir = openat(bases_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	const char *s;
-	int r;
-
-	memset(info, 0, sizeof(*info));
-	if (dir < 0)
-		return err_sys(e, "base %s", name);
-	if ((r = file_read(dir, RECORD, &b, e)) < 0 ||
-	    (r = kv_parse(&kv, buf_cstr(&b), b.len, RECORD, e)) < 0)
-		return err_wrap(e, "base %s", name);
-	if ((s = kv_get(&kv, "version")) == NULL || strcmp(s, RECORD_VERSION) != 0)
-		return err_set(e, E_NOTSUP, "base %s: its record is of version %s, not " RECORD_VERSION, name,
-		    s != NULL ? s : "(none)");
-	snprintf(info->name, sizeof(info->name), "%s", name);
-	if ((s = kv_get(&kv, "release")) != NULL)
-		snprintf(info->release, sizeof(info->release), "%s", s);
-	if ((s = kv_get(&kv, "source")) != NULL)
-		snprintf(info->source, sizeof(info->source), "%s", s);
-	if ((s = kv_get(&kv, "created")) != NULL && text_time(s, &info->created_ns, "created", NULL) < 0)
-		info->created_ns = 0;
-	return 0;
-}
-
-static int
-record_write(int dir, const struct pot_base_info *info, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(KV_FILE_MAX);
-	AUTO_FINI(kv) struct kv kv = KV_INIT;
-	char created[TEXT_TIME_LEN];
-	int r;
-
-	text_time_print(info->created_ns, true, created);
-	if ((r = kv_add(&kv, "version", RECORD_VERSION, e)) < 0 ||
-	    (r = kv_add(&kv, "name", info->name, e)) < 0 ||
-	    (r = kv_add(&kv, "release", info->release, e)) < 0 ||
-	    (r = kv_add(&kv, "source", info->source, e)) < 0 || (r = kv_add(&kv, "created", created, e)) < 0)
-		return r;
-	kv_print(&kv, &b);
-	if ((r = buf_check(&b, RECORD, e)) < 0)
-		return r;
-	return file_write_atomic(dir, RECORD, 0644, b.data, b.len, e);
-}
-
-/* ---- removing, also of what is half there ------------------------------- */
-
-static int
-tmp_name(struct buf *b, const char *name, struct err *e)
-{
-	buf_fmt(b, "create-base.%s", name);
-	return buf_check(b, "name", e);
-}
-
-static int
-remove_tmp(struct eng *eng, const char *name, struct err *e)
-{
-	AUTO_FINI(buf) struct buf b = BUF_INIT(256);
-	AUTO(fd) int tmp = -1;
-	int r;
-
-	if ((r = tmp_name(&b, name, e)) < 0)
-		return r;
-	if ((tmp = dir_open(eng->root_fd, "tmp", e)) < 0)
-		return tmp == -E_NOENT ? 0 : tmp;
-	if ((r = tree_remove(tmp, buf_cstr(&b), e)) < 0)
-		return r;
-	fd_close(take_fd(tmp));
-	unlinkat(eng->root_fd, "tmp", AT_REMOVEDIR); /* unless others use it */
-	return 0;
-}
-
-/* Removes everything of a locked base; what is not there is fine. The record goes first. */
-static int
-base_remove(struct base *b, struct err *e)
-{
-	AUTO(fd) int dir = openat(b->bases_fd, b->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stor *s = b->eng->stor;
-	int r;
-
-	if (dir >= 0) {
-		if (unlinkat(dir, RECORD, 0) != 0 && errno != ENOENT)
-			return err_sys(e, "base %s: removing its record", b->name);
-		if ((r = dir_sync(dir, b->name, e)) < 0)
-			return r;
-	}
-	fault_point("base.remove.storage");
-	if ((r = stor_recover(s, base_fs(b->name), e)) < 0 ||
-	    (r = stor_unmount(s, base_fs(b->name), e)) < 0 || (r = stor_destroy(s, base_fs(b->name), e)) < 0)
-		return r;
-	fault_point("base.remove.tmp");
-	if ((r = remove_tmp(b->eng, b->name, e)) < 0)
-		return r;
-	fault_point("base.remove.dir");
-	return tree_remove(b->bases_fd, b->name, e);
-}
-
-/* Names in ROOT/bases, in order. */
-static int
-list_names(int bases_fd, struct strv *names, struct err *e)
-{
-	AUTO(dir) DIR *d = NULL;
-	struct dirent *entry;
-	int fd = openat(bases_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
-		fd_close(fd);
-		return err_sys(e, "reading the bases");
-	}
-	while ((entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.' && name_check_base(entry->d_name, NULL) == 0)
-			strv_add(names, entry->d_name);
-	strv_sort(names);
-	return strv_check(names, "bases", e);
-}
-
-/* A lock file whose holder was killed: taken and given back, it is gone. */
-static int
-drop_stale_locks(struct eng *eng, int bases_fd, struct err *e)
-{
-	static const char prefix[] = ".lock-";
-	AUTO_FINI(strv) struct strv names = STRV_INIT(65536);
-	AUTO(dir) DIR *d = NULL;
-	struct dirent *entry;
-	int fd = openat(bases_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd < 0 || (d = fdopendir(fd)) == NULL) {
-		fd_close(fd);
-		return err_sys(e, "reading the bases");
-	}
-	while ((entry = readdir(d)) != NULL)
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-		    name_check_base(entry->d_name + strlen(prefix), NULL) == 0)
-			strv_add(&names, entry->d_name + strlen(prefix));
-	r = strv_check(&names, "bases", e);
-	for (size_t i = 0; i < names.n && r == 0; i++) {
-		AUTO_FINI(base) struct base b = BASE_INIT;
-
-		r = base_lock(&b, eng, names.v[i], e);
-		if (r == -E_BUSY || r == -E_PERM)
-			r = 0;
-	}
-	return r;
-}
-
-/* One left-over; somebody who is at work on it is left alone, and so is everything for who may not mend it. */
-static int
-recover_one(struct eng *eng, const char *name, struct err *e)
-{
-	AUTO_FINI(base) struct base b = BASE_INIT;
-	int r;
-
-	if ((r = base_lock(&b, eng, name, e)) < 0)
-		return r == -E_BUSY || r == -E_PERM ? 0 : r;
-	if ((r = record_exists(b.bases_fd, name, e)) != 0)
-		return r < 0 ? r : 0;
-	return base_remove(&b, e);
-}
-
-int
-eng_base_recover(struct eng *eng, struct err *e)
-{
-	AUTO_FINI(strv) struct strv names = STRV_INIT(65536);
-	AUTO(fd) int bases = dir_open(eng->root_fd, BASES, e);
-	int r;
-
-	if (bases < 0)
-		return bases == -E_NOENT ? 0 : bases;
-	if ((r = list_names(bases, &names, e)) < 0)
-		return r;
-	for (size_t i = 0; i < names.n; i++) {
-		if ((r = record_exists(bases, names.v[i], e)) < 0)
-			return r;
-		if (r == 0 &&
-		    ((r = eng_need_storage(eng, e)) < 0 || (r = recover_one(eng, names.v[i], e)) < 0))
-			return r;
-	}
-	return drop_stale_locks(eng, bases, e);
-}
 
 /* ---- making --------------------------------------------------------------- */
 
@@ -400,7 +123,7 @@ make_tmp_dir(struct eng *eng, const char *name, struct buf *path, struct err *e)
 	AUTO(fd) int tmp = -1, dir = -1;
 	int r;
 
-	if ((r = tmp_name(&last, name, e)) < 0)
+	if ((r = base_tmp_name(&last, name, e)) < 0)
 		return r;
 	/* apt downloads as a user of its own, who must get there. */
 	if ((tmp = dir_make(eng->root_fd, "tmp", 0711, e)) < 0)
@@ -426,7 +149,7 @@ populate(struct base *b, const struct pot_base_args *args, const char *suite, bo
 	} else if ((r = make_tmp_dir(b->eng, b->name, &tmp, e)) == 0) {
 		r = populate_suite(b->eng, suite, args, max, buf_cstr(&tmp), root_fd, e);
 		if (r == 0)
-			r = remove_tmp(b->eng, b->name, e);
+			r = base_remove_tmp(b->eng, b->name, e);
 	}
 	if (r < 0)
 		return r;
@@ -494,7 +217,7 @@ build(struct base *b, const struct pot_base_args *args, const char *suite, const
 	if (eng_cancelled(b->eng))
 		return err_set(e, E_INTR, "interrupted");
 	info.created_ns = text_now_ns();
-	r = record_write(dir, &info, e);
+	r = base_record_write(dir, &info, e);
 	fault_point("base.create.done");
 	return r;
 }
@@ -512,7 +235,7 @@ eng_base_create(struct eng *eng, const struct pot_base_args *args, struct err *e
 	    (r = check_args(args, &image, suite, name, e)) < 0 || (r = eng_need_storage(eng, e)) < 0 ||
 	    (r = eng_base_recover(eng, e)) < 0 || (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
-	if ((r = record_exists(b.bases_fd, name, e)) < 0)
+	if ((r = base_record_exists(b.bases_fd, name, e)) < 0)
 		return r;
 	if (r == 1) {
 		err_set(e, E_EXIST, "base %s exists already", name);
@@ -536,10 +259,41 @@ eng_base_exists(struct eng *eng, const char *name, struct err *e)
 
 	if (bases < 0)
 		return bases == -E_NOENT ? 0 : bases;
-	return record_exists(bases, name, e);
+	return base_record_exists(bases, name, e);
 }
 
 /* ---- looking ----------------------------------------------------------------- */
+
+struct base_users {
+	struct eng *g;
+	const char *base;
+	struct strv *users;
+};
+
+static int
+add_user(void *arg, const char *name, struct err *e)
+{
+	struct base_users *b = arg;
+	AUTO_FINI(epot) struct epot p = EPOT_INIT;
+	int rc = epot_get(&p, b->g, name, EPOT_READ, e);
+
+	if (rc == -E_NOENT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	if (strcmp(p.state.rec.base, b->base) == 0)
+		strv_add(b->users, name);
+	return 0;
+}
+
+int
+eng_base_users(struct eng *g, const char *base, struct strv *users, struct err *e)
+{
+	struct base_users b = { g, base, users };
+	int rc = epot_each(g, add_user, &b, e);
+
+	return rc < 0 ? rc : strv_check(users, "the list of pots", e);
+}
 
 static int
 look(struct eng *eng, int bases_fd, const char *name, bool sizes, struct pot_base_info *info, struct err *e)
@@ -548,7 +302,8 @@ look(struct eng *eng, int bases_fd, const char *name, bool sizes, struct pot_bas
 	struct stor_info usage;
 	int r;
 
-	if ((r = record_read(bases_fd, name, info, e)) < 0 || (r = eng_base_users(eng, name, &users, e)) < 0)
+	if ((r = base_record_read(bases_fd, name, info, e)) < 0 ||
+	    (r = eng_base_users(eng, name, &users, e)) < 0)
 		return r;
 	info->pots = (unsigned)users.n;
 	if (!sizes)
@@ -572,7 +327,7 @@ eng_base_list(struct eng *eng, bool sizes, pot_base_fn *fn, void *arg, struct er
 		return r;
 	if ((bases = dir_open(eng->root_fd, BASES, e)) < 0)
 		return bases == -E_NOENT ? 0 : bases;
-	if ((r = list_names(bases, &names, e)) < 0)
+	if ((r = base_list_names(bases, &names, e)) < 0)
 		return r;
 	for (size_t i = 0; i < names.n; i++) {
 		r = look(eng, bases, names.v[i], sizes, &info, e);
@@ -644,7 +399,7 @@ eng_base_destroy(struct eng *eng, const char *name, bool recursive, struct err *
 
 	if ((r = eng_need_storage(eng, e)) < 0 || (r = base_lock(&b, eng, name, e)) < 0)
 		return r;
-	if ((r = record_exists(b.bases_fd, name, e)) < 0)
+	if ((r = base_record_exists(b.bases_fd, name, e)) < 0)
 		return r;
 	if (r == 0) {
 		/* What a killed command left goes; there was no base all the same. */

@@ -1,4 +1,4 @@
-/* Removing a pot and finishing a rename: shared by create.c and the repair in epot.c. */
+/* Removing a pot (remove.c) and finishing a rename (create.c), also for the repair in epot.c. */
 #ifndef ENGINE_REMOVE_H
 #define ENGINE_REMOVE_H
 
