@@ -68,6 +68,7 @@ struct task_conf {
 	struct strv dns, dns_search, dns_options;
 	char *user, *workdir, *hostname, *seccomp, *userns, *shm_size, *memory_swap, *oom;
 	bool privileged, read_only, cpu_hard, force_pull, verify, keep_failed;
+	bool oci_only;           /* nobody says who must have signed classic files */
 	int64_t pids_limit;      /* -1: not given */
 	int64_t pull_timeout_ms; /* 0: the agent's */
 	char *auth_user, *auth_password;

@@ -520,5 +520,11 @@ task_conf_read(struct task_conf *c, const struct agent_conf *a, const struct val
 		rc = c->form == IMAGE_CLASSIC ? classic_command(c, e) : oci_command(c, e);
 	c->verify = c->verify || a->verify;
 	c->keep_failed = c->keep_failed || a->keep_failed;
+	c->oci_only = c->verify && a->pubkey == NULL;
+	if (rc == 0 && c->oci_only && c->form == IMAGE_CLASSIC && c->ref[0] == '\0') {
+		err_set(e, E_PERM, WHAT ": verify: nothing says who must have signed the files of %.200s",
+		    c->url);
+		return err_hint(e, "name the key of classic images in the agent's configuration: pubkey");
+	}
 	return rc < 0 ? rc : check(c, a, e);
 }

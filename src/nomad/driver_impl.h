@@ -189,8 +189,8 @@ struct image_command {
 };
 int image_command(
     struct drv *, const struct image_want *, bool classic, struct image_command *, struct err *) MUST_CHECK;
-/* Can this node's storage take classic files? The pot that they become, "" when that is too long a name. */
-bool image_takes_classic(struct pot_ctx *);
+/* Classic files: does the task take them, and this node's storage? The pot that they become, "" when its name is too long. */
+bool image_takes_classic(struct pot_ctx *, const struct task_conf *);
 void image_classic_pot(const struct task_conf *, char out[static POT_NAME_LEN]);
 /* fn is called no more; the pull ends when nobody wants it. */
 void image_give_up(struct puller *);

@@ -59,6 +59,21 @@ static int attempt(struct pull *, struct err *);
 
 /* ---- what it tells ----------------------------------------------------------------------- */
 
+/* Its reference, else, or where the files of the URL are meant, that without the credentials it may hold. */
+static const char *
+shown(const struct image_want *w, bool files, struct buf *out)
+{
+	const char *url = w->conf->url, *at, *host;
+
+	if (w->ref[0] != '\0' && !files)
+		return w->ref;
+	host = strstr(url, "://");
+	host = host == NULL ? url : host + 3;
+	at = memchr(host, '@', strcspn(host, "/"));
+	buf_fmt(out, "%.*s%s", (int)(host - url), url, at == NULL ? host : at + 1);
+	return buf_cstr(out);
+}
+
 static void tell(const struct pull *p, const char *fmt, ...) PRINTF(2, 3);
 static void
 tell(const struct pull *p, const char *fmt, ...)
@@ -247,6 +262,7 @@ finish(struct pull *p, int rc)
 static int
 failure(struct pull *p, int status)
 {
+	AUTO_FINI(buf) struct buf name = BUF_INIT(4096);
 	char *text, *nl;
 
 	if (p->e.code == 0) {
@@ -265,7 +281,8 @@ failure(struct pull *p, int status)
 		(void)err_hint(&p->e, "%s",
 		    p->e.code == E_NOENT ? "push it there, or mend the name and the tag in the job"
 					 : "is the registry up, and does this node reach it?");
-	(void)err_wrap(&p->e, "image %s", p->pullers != NULL ? p->pullers->want.ref : "");
+	if (p->pullers != NULL)
+		(void)err_wrap(&p->e, "image %s", shown(&p->pullers->want, false, &name));
 	return -p->e.code;
 }
 
@@ -363,13 +380,16 @@ run(struct pull *p, struct image_command *c, struct err *e)
 static int
 attempt(struct pull *p, struct err *e)
 {
+	AUTO_FINI(buf) struct buf name = BUF_INIT(4096);
 	struct image_command c = { STRV_INIT(4096), STRV_INIT(64), -1 };
 	const struct image_want *w = &p->pullers->want;
 	int rc = image_command(p->d, w, p->classic, &c, e);
 
 	if (rc == 0) {
-		tell(p, "Pulling image %s", p->classic ? w->conf->url : w->ref);
-		log_info(p->d->log, "pulling image %s", p->classic ? w->conf->url : w->ref);
+		const char *what = shown(w, p->classic, &name);
+
+		tell(p, "Pulling image %s", what);
+		log_info(p->d->log, "pulling image %s", what);
 		rc = run(p, &c, e);
 	}
 	strv_fini(&c.argv);
@@ -407,10 +427,11 @@ on_deadline(void *arg)
 	struct puller *w = arg;
 	image_fn *fn = w->fn;
 	void *fn_arg = w->arg;
+	AUTO_FINI(buf) struct buf name = BUF_INIT(4096);
 	struct err e = ERR_INIT;
 
-	(void)err_set(&e, E_TIMEOUT, "image %s was not here after %lld seconds", w->want.ref,
-	    (long long)(w->timeout_ms / 1000));
+	(void)err_set(&e, E_TIMEOUT, "image %s was not here after %lld seconds",
+	    shown(&w->want, false, &name), (long long)(w->timeout_ms / 1000));
 	(void)err_hint(&e, "image_pull_timeout is for slow registries; what came is kept for the next try");
 	leave(w);
 	fn(fn_arg, -E_TIMEOUT, "", &e);
@@ -427,10 +448,12 @@ on_config(void *arg, const struct pot_config_item *i)
 }
 
 bool
-image_takes_classic(struct pot_ctx *ctx)
+image_takes_classic(struct pot_ctx *ctx, const struct task_conf *c)
 {
 	bool zfs = false;
 
+	if (c->form != IMAGE_CLASSIC || c->oci_only)
+		return false;
 	return pot_config(ctx, on_config, &zfs, NULL) >= 0 && zfs;
 }
 
@@ -479,8 +502,8 @@ pull_new(struct drv *d, char *key, const struct image_want *want, struct err *e)
 	if (p->next != NULL)
 		p->next->prev = &p->next;
 	d->pulls = p;
-	p->classic = want->conf->form == IMAGE_CLASSIC &&
-	    (want->ref[0] == '\0' || (drv_ctx(d, &ctx, NULL) == 0 && image_takes_classic(ctx)));
+	p->classic =
+	    want->ref[0] == '\0' || (drv_ctx(d, &ctx, NULL) == 0 && image_takes_classic(ctx, want->conf));
 	return p;
 }
 
@@ -488,6 +511,7 @@ int
 image_pull(
     struct drv *d, const struct image_want *want, image_fn *fn, void *arg, struct puller **out, struct err *e)
 {
+	AUTO_FINI(buf) struct buf name = BUF_INIT(4096);
 	char *key = key_of(want);
 	struct pull *p = d->pulls;
 	struct puller *w = calloc(1, sizeof(*w));
@@ -526,7 +550,7 @@ image_pull(
 		rc = attempt(p, e);
 	else
 		task_event(d, want->task_id, want->alloc, want->name, "Pulling image %s (on its way already)",
-		    want->ref);
+		    shown(want, false, &name));
 	if (rc < 0) {
 		puller_free(w);
 		if (begin)

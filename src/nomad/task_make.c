@@ -384,11 +384,18 @@ tell(struct make *m, struct kv *out, struct err *e)
 	return rc;
 }
 
+/* What the registry has now, or by whom it was signed, is asked for each task; what is here is not fetched again. */
+static bool
+must_ask(const struct make *m)
+{
+	return (m->c->force_pull || m->c->verify) && !m->s->pulled;
+}
+
 static int
 have_image(struct make *m, struct kv *out, struct err *e)
 {
 	struct starting *s = m->s;
-	bool classic = m->c->form == IMAGE_CLASSIC && image_takes_classic(m->ctx);
+	bool classic = image_takes_classic(m->ctx, m->c);
 	int rc = 0;
 
 	/* What the classic files have become here goes before the OCI image of that name. */
@@ -402,7 +409,8 @@ have_image(struct make *m, struct kv *out, struct err *e)
 	} else if (s->imported[0] != '\0') {
 		rc = pot_exists(m->ctx, s->imported, e);
 	}
-	if (rc == 0 && s->imported[0] == '\0' && s->image[0] != '\0' && (!classic || s->pulled))
+	if (rc == 0 && s->imported[0] == '\0' && s->image[0] != '\0' && (!classic || s->pulled) &&
+	    !must_ask(m))
 		rc = pot_image_exists(m->ctx, s->image, e);
 	if (rc == 0) {
 		(void)!kv_add(out, "missing", "yes", NULL);

@@ -190,9 +190,7 @@ go(struct starting *s)
 		return;
 	s->d->nstarts++;
 	s->counted = true;
-	if (s->conf.force_pull && !s->pulled)
-		pull(s);
-	else if (work_new(s->d, &make_ops, s, &s->work, &e) < 0)
+	if (work_new(s->d, &make_ops, s, &s->work, &e) < 0)
 		fail(s, &e, true);
 }
 

@@ -18,8 +18,8 @@ def zagent(znode):
     a.leave()
 
 
-def classic(agent, url, pot, tag, command, *args):
-    return agent.task(image=url, config={"pot": pot, "tag": tag, "command": command, "args": list(args)})
+def classic(agent, url, pot, tag, command, *args, **config):
+    return agent.task(image=url, config={"pot": pot, "tag": tag, "command": command, "args": list(args), **config})
 
 
 def test_files_of_a_server(zagent, sets, serve):
@@ -32,7 +32,8 @@ def test_files_of_a_server(zagent, sets, serve):
     assert next(e.message for e in events if e.message.startswith("Pulling")) == f"Pulling image {serve.url}/"
     assert zagent.node.states() == {"base_1": "created", "top_2": "created"} and partial(zagent.node) == []
     asked = len(serve.asked)
-    assert classic(zagent, serve.url + "/", "top", "2", "true").run() == 0
+    for force in (False, True):
+        assert classic(zagent, serve.url + "/", "top", "2", "true", force_pull=force).run() == 0
     assert len(serve.asked) == asked
 
 
@@ -46,8 +47,17 @@ def test_signed_files(zagent, sets, serve):
     assert "neither the classic files" in text and "none_1.xz.skein" in text, (status, text)
     assert zagent.node.states() == {}
     zagent.leave()
+    # Where a job wants what is signed, files that no key is named for are not even asked for.
+    zagent.start(verify=True)
+    asked = len(serve.asked)
+    status, text, again = classic(zagent, serve.url, "base", "1", "true").fails()
+    assert "/base:1" in text and not any("skein" in name for name, _ in serve.asked[asked:]), (status, text)
+    status, text, again = classic(zagent, "file://" + serve.directory, "base", "1", "true").fails()
+    assert "pubkey" in text and not again, (status, text)
+    zagent.leave()
     zagent.start(pubkey=sets.key + ".pub")
-    assert classic(zagent, serve.url, "base", "1", "true").run() == 0
+    for verify in (False, True):
+        assert classic(zagent, serve.url, "base", "1", "true", verify=verify).run() == 0
 
 
 def test_server_with_oci_only(zagent, tmp_path):

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
 import threading
 import uuid
@@ -571,6 +572,25 @@ def test_pots_without_a_task_are_removed(agent):
 def test_images_must_be_signed_where_a_job_wants_it(agent, registry):
     _, text, again = agent.task("true", image=f"127.0.0.1:{registry.port}/web:1.0", config={"verify": True}).fails()
     assert "policy.conf" in text and not again, text
+
+
+def test_signed_images_run_also_where_the_unsigned_one_is_there(agent, registry, tmp_path):
+    """What is on the node already, unasked for a signature, does not pass for signed; once it is, it runs."""
+    node, name = agent.node, f"127.0.0.1:{registry.port}/web:1.0"
+    public, secret, policy = str(tmp_path / "a.pub"), str(tmp_path / "a.sec"), os.path.join(node.root, "policy.conf")
+    node("keygen", "-n", "-p", public, "-s", secret)
+    assert agent.task("true", image=name).run() == 0
+    try:
+        with open(policy, "w", encoding="ascii") as f:
+            f.write(f"127.0.0.1:{registry.port} require 1 {public}\n")
+        _, text, again = agent.task("true", image=name, config={"verify": True}).fails()
+        assert "0 of 1" in text and not again, text
+        node("sign", "-k", secret, name)
+        for force in (False, True):
+            assert agent.task("true", image=name, config={"verify": True, "force_pull": force}).run() == 0
+    finally:
+        os.unlink(policy)
+        shutil.rmtree(os.path.join(node.root, "registries", "trust"), ignore_errors=True)
 
 
 def test_registry_that_asks_who_it_is(agent, registry, tmp_path):
