@@ -34,6 +34,8 @@ def show(name, plain, ours):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     tarball, rounds = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5
     place = tempfile.mkdtemp(prefix="pot-bench-", dir="/var/tmp")
     env = {"POT_ROOT": os.path.join(place, "node"), "POT": POT, "TAR": tarball, "PLACE": place}

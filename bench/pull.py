@@ -92,6 +92,8 @@ ROUNDS = {
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     tarball, rounds = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5
     place = tempfile.mkdtemp(prefix="pot-bench-", dir="/var/tmp")
     env = {"POT_ROOT": os.path.join(place, "node"), "POT": POT, "PLACE": place}
