@@ -28,7 +28,10 @@ int err_sys(struct err *, const char *fmt, ...) PRINTF(2, 3);
 /* The same for an errno value in hand (e.g. one sent over a pipe). */
 int err_sysno(struct err *, int sys, const char *fmt, ...) PRINTF(3, 4);
 
-/* Puts "<text>: " in front of the message; returns -e->code. */
+/*
+ * Puts "<text>: " in front of the message; returns -e->code. Like err_hint without an object it knows no
+ * code and returns -E_SYS: who looks at the code of what may wrap passes an object.
+ */
 int err_wrap(struct err *, const char *fmt, ...) PRINTF(2, 3);
 /* Sets the hint ("try: pot init"); returns -e->code. */
 int err_hint(struct err *, const char *fmt, ...) PRINTF(2, 3);
