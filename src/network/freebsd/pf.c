@@ -25,6 +25,8 @@
 #define PFCTL "/sbin/pfctl"
 #define PFCTL_MS 30000
 #define SAYS_MAX (64 * 1024)
+#define LOCK_MS 60000
+#define BUSY_TRIES 20
 #define CHILDREN_MAX 65536u
 
 void
@@ -72,6 +74,25 @@ pf_disable(struct pf *pf, struct err *e)
 
 /* ---- anchors ------------------------------------------------------------------------ */
 
+/*
+ * What a pfctl that did not end well has begun and left would keep the anchor for good. Tables last: their
+ * end is where the kernel looks whether anything is left of it.
+ */
+static void
+let_go(struct pf *pf, const char *anchor)
+{
+	static const int kinds[] = { PF_RULESET_NAT, PF_RULESET_RDR, PF_RULESET_FILTER, PF_RULESET_TABLE };
+	struct pfioc_trans_e v[ARRAY_LEN(kinds)] = { { 0 } };
+	struct pfioc_trans t = { .size = ARRAY_LEN(v), .esize = sizeof(v[0]), .array = v };
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		v[i].rs_num = kinds[i];
+		snprintf(v[i].anchor, sizeof(v[i].anchor), "%s", anchor);
+	}
+	if (ioctl(pf->fd, DIOCXBEGIN, &t) == 0)
+		(void)ioctl(pf->fd, DIOCXROLLBACK, &t);
+}
+
 /* Begun and committed with nothing between: what the anchor had is gone, all at once. */
 int
 pf_flush(struct pf *pf, const char *anchor, struct err *e)
@@ -94,6 +115,7 @@ pf_flush(struct pf *pf, const char *anchor, struct err *e)
 	}
 	if (ioctl(pf->fd, DIOCXBEGIN, &t) != 0 || ioctl(pf->fd, DIOCXCOMMIT, &t) != 0)
 		return err_sys(e, "cannot empty pf's anchor %s", anchor);
+	let_go(pf, anchor);
 	return 0;
 }
 
@@ -196,10 +218,38 @@ run_pfctl(const char *const *argv, int in, struct buf *out, struct err *e)
 	return proc_run(&p, NULL, e);
 }
 
+/*
+ * The kernel has one list of addresses for all that load rules at the same time, whatever their anchors: who
+ * begins takes it away from who is at it, and that one hears EBUSY. pots wait for each other at pf's device;
+ * others than pot know nothing of that, so who is disturbed begins again.
+ */
+static int
+load(struct pf *pf, const char *anchor, int rules, struct err *e)
+{
+	const char *argv[] = { PFCTL, "-q", "-a", anchor, "-f", "-", NULL };
+	AUTO(fd) int turn = open("/dev/pf", O_RDWR | O_CLOEXEC);
+	struct err own = ERR_INIT;
+	int tries = BUSY_TRIES,
+	    rc = turn < 0 ? err_sys(e, "cannot open /dev/pf") : lock_fd(turn, true, LOCK_MS, e);
+
+	if (rc < 0)
+		return rc;
+	do {
+		own = (struct err)ERR_INIT;
+		if (lseek(rules, 0, SEEK_SET) < 0)
+			return err_sys(e, "rules");
+		rc = run_pfctl(argv, rules, NULL, &own);
+		if (rc < 0)
+			let_go(pf, anchor);
+	} while (rc < 0 && strstr(own.msg, strerror(EBUSY)) != NULL && --tries > 0);
+	if (rc < 0 && e != NULL)
+		*e = own;
+	return rc;
+}
+
 int
 pf_load(struct pf *pf, const char *anchor, const char *text, struct err *e)
 {
-	const char *argv[] = { PFCTL, "-q", "-a", anchor, "-f", "-", NULL };
 	AUTO(fd) int fd = -1;
 	int rc = pf_open(pf, e);
 
@@ -208,11 +258,8 @@ pf_load(struct pf *pf, const char *anchor, const char *text, struct err *e)
 	fd = memfd_create("pf", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "cannot make a file in memory");
-	if ((rc = fd_write_all(fd, text, strlen(text), "rules", e)) < 0)
-		return rc;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, "rules");
-	rc = run_pfctl(argv, fd, NULL, e);
+	if ((rc = fd_write_all(fd, text, strlen(text), "rules", e)) == 0)
+		rc = load(pf, anchor, fd, e);
 	return rc < 0 ? err_wrap(e, "cannot load pf's anchor %s", anchor) : 0;
 }
 
