@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <net/if.h>
+#include <net/if_types.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
@@ -63,6 +64,13 @@ struct word {
 	struct net_stats v[LINK_STATS_MAX];
 };
 
+/* What the kernel itself puts into each network, for who listens there: no traffic of the pot's own. */
+static bool
+is_tap(uint8_t type)
+{
+	return type == IFT_PFLOG || type == IFT_PFSYNC || type == IFT_ENC;
+}
+
 static int
 look(struct word *w)
 {
@@ -75,7 +83,7 @@ look(struct word *w)
 		struct net_stats *s = &w->v[w->n];
 
 		if (ia->ifa_addr == NULL || ia->ifa_addr->sa_family != AF_LINK || d == NULL ||
-		    (ia->ifa_flags & IFF_LOOPBACK))
+		    (ia->ifa_flags & IFF_LOOPBACK) || is_tap(d->ifi_type))
 			continue;
 		*s = (struct net_stats){ .rx_bytes = d->ifi_ibytes,
 			.tx_bytes = d->ifi_obytes,
