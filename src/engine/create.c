@@ -62,16 +62,19 @@ reserve_name(struct epot *p, struct eng *g, const char *name, struct err *e)
 	return p->lock_fd < 0 ? p->lock_fd : 0;
 }
 
-struct newest {
+/* The snapshot that was asked for, or the newest. */
+struct wanted {
+	const char *by_name;
 	char tag[STOR_NAME_MAX + 1];
 };
 
 static int
-keep_newest(void *arg, const struct stor_snap *s)
+keep_wanted(void *arg, const struct stor_snap *s)
 {
-	struct newest *n = arg;
+	struct wanted *w = arg;
 
-	snprintf(n->tag, sizeof(n->tag), "%s", s->tag);
+	if (w->by_name == NULL || strcmp(w->by_name, s->tag) == 0)
+		snprintf(w->tag, sizeof(w->tag), "%s", s->tag);
 	return 0;
 }
 
@@ -120,7 +123,7 @@ source_image(struct eng *g, const struct pot_create_args *a, struct source *s, s
 static int
 source_pot(struct eng *g, const struct pot_create_args *a, struct source *s, struct err *e)
 {
-	struct newest newest = { "" };
+	struct wanted wanted = { .by_name = a->tag };
 	int rc = epot_get(&s->pot, g, a->from_pot, a->snapshot ? EPOT_WRITE : EPOT_READ, e);
 
 	if (rc == 0)
@@ -129,24 +132,24 @@ source_pot(struct eng *g, const struct pot_create_args *a, struct source *s, str
 		return rc;
 	s->fs = (struct stor_fs){ STOR_POT, s->pot.name };
 	snprintf(s->base, sizeof(s->base), "%s", potconf_get(&s->pot.conf, PC_BASE, ""));
-	if (a->tag != NULL) {
-		snprintf(s->tag, sizeof(s->tag), "%s", a->tag);
-		return 0;
-	}
-	if (a->snapshot) {
+	if (a->snapshot && a->tag == NULL) {
 		rc = epot_need_stopped(&s->pot, "take a snapshot of", e);
 		if (rc == 0)
 			rc = epot_free_tag(&s->pot, s->tag, e);
 		return rc < 0 ? rc : epot_take_snapshot(&s->pot, s->tag, e);
 	}
-	rc = stor_snap_list(g->stor, s->fs, keep_newest, &newest, e);
+	rc = stor_snap_list(g->stor, s->fs, keep_wanted, &wanted, e);
 	if (rc < 0)
 		return rc;
-	if (newest.tag[0] == '\0') {
+	if (wanted.tag[0] == '\0' && a->tag != NULL) {
+		err_set(e, E_NOENT, "pot %s has no snapshot %s", a->from_pot, a->tag);
+		return err_hint(e, "pot info -s %s lists them", a->from_pot);
+	}
+	if (wanted.tag[0] == '\0') {
 		err_set(e, E_NOENT, "pot %s has no snapshot to clone", a->from_pot);
 		return err_hint(e, "pot snapshot %s, or clone with -F", a->from_pot);
 	}
-	snprintf(s->tag, sizeof(s->tag), "%s", newest.tag);
+	snprintf(s->tag, sizeof(s->tag), "%s", wanted.tag);
 	return 0;
 }
 
