@@ -32,7 +32,15 @@ dataset_give(int jid, const char *dataset, struct err *e)
 	const char *get[] = { "zfs", "get", "-H", "-o", "value", "jailed", dataset, NULL };
 	char number[16];
 	const char *give[] = { "zfs", "jail", number, dataset, NULL };
-	int rc = zfs(get, &jailed, e);
+	struct err own = ERR_INIT;
+	int rc = zfs(get, &jailed, &own);
+
+	if (rc < 0 && strstr(own.msg, "does not exist") != NULL) {
+		err_set(e, E_NOENT, "dataset %s does not exist", dataset);
+		return err_hint(e, "zfs create -o jailed=on %s", dataset);
+	}
+	if (rc < 0 && e != NULL)
+		*e = own;
 
 	if (rc == 0 && strcmp(buf_cstr(&jailed), "on\n") != 0) {
 		err_set(e, E_STATE, "dataset %s is not marked as one of a jail", dataset);
