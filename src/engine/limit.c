@@ -181,8 +181,9 @@ check_controllers(struct epot *p, const struct epot_limits *l, struct err *e)
 {
 	char prefix[64], text[ISO_CGROUP_MAX];
 	const char *parent = eng_cgroup_parent(p->eng, prefix);
+	int rc = iso_limits_check(&l->iso, e);
 
-	return iso_cgroup_path(parent, prefix, p->name, epot_limits_controllers(l), text, e);
+	return rc < 0 ? rc : iso_cgroup_path(parent, prefix, p->name, epot_limits_controllers(l), text, e);
 }
 
 int

@@ -28,6 +28,8 @@ userns_of(const struct epot *p)
 const char *
 walls_no_userns(struct epot *p)
 {
+	if (!iso_has_userns)
+		return "this system has none";
 	if (strcmp(userns_of(p), "off") == 0)
 		return USERNS_OFF;
 	if (eng_need_storage(p->eng, NULL) == 0 && (p->eng->stor->caps & STOR_CAP_IDMAP) == 0)
@@ -55,7 +57,7 @@ open_userns(struct epot *p, struct epot_walls *w, struct err *e)
 		if (!must)
 			return without_userns(w, net, e);
 		(void)!err_set(e, E_NOTSUP, "pot %s cannot have a user namespace: %s", p->name, why);
-		return err_hint(e, "--userns auto, or another storage");
+		return err_hint(e, iso_has_userns ? "--userns auto, or another storage" : "--userns auto");
 	}
 	rc = ids_get(p->eng, potconf_get(&p->conf, PC_ID, p->state.rec.id), &first, e);
 	if (rc < 0)

@@ -86,6 +86,8 @@ struct iso_walls {
 	size_t nattrs;
 };
 
+/* Whether this system knows user namespaces at all; a kernel that has them may still refuse. */
+extern const bool iso_has_userns;
 /*
  * A user namespace in which the ids 0 to count-1 are first to first+count-1 of
  * the host, as an fd; nobody is in it. E_NOTSUP where the kernel has none.
@@ -352,6 +354,8 @@ struct iso_limits {
 };
 /* Controllers that these limits need. */
 unsigned iso_limits_controllers(const struct iso_limits *);
+/* E_NOTSUP for what no kernel of this system can limit, whatever it is configured for. */
+int iso_limits_check(const struct iso_limits *, struct err *) MUST_CHECK;
 /*
  * Makes the groups limit to `want`. have: what they limit to now, or NULL: just made. All or nothing: what
  * was changed before a failure is changed back to `have`. E_NOTSUP naming the missing controller or file.
@@ -372,7 +376,10 @@ int iso_block_device(const char *path, unsigned *major, unsigned *minor, struct 
 /* Which CPUs this process may use, in order: *n of at most `max`. */
 int iso_cpus_allowed(unsigned *cpus, size_t max, size_t *n, struct err *) MUST_CHECK;
 
-/* One row per kernel feature for doctor: 1 there, 0 missing (why filled). */
+/*
+ * One row per kernel feature for doctor: 1 there (why may say more), 0 missing (why filled). needed_for NULL:
+ * nothing is missing then, and why says all.
+ */
 struct iso_feature {
 	const char *name, *needed_for, *remedy;
 	bool required;

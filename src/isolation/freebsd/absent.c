@@ -1,6 +1,8 @@
 /* What FreeBSD has no form of: user namespaces, networks made ahead of a pot, id-mapped mounts. */
 #include "isolation/isolation.h"
 
+const bool iso_has_userns = false;
+
 int
 iso_userns(uint32_t first, uint32_t count, struct err *e)
 {

@@ -295,13 +295,33 @@ op_rule_drop(void *arg, const char *filter, struct err *e)
 	return err_sys(e, "cannot remove the limits %s", filter);
 }
 
+/* "jail:NAME:RESOURCE:ACTION=N", as people call it. */
+static const char *
+limit_of(const char *rule)
+{
+	static const struct {
+		const char *resource, *limit;
+	} words[] = {
+		{ ":memoryuse:", "a limit of memory" },
+		{ ":swapuse:", "a limit of swap" },
+		{ ":maxproc:", "a limit of processes" },
+		{ ":pcpu:", "a CPU quota" },
+		{ ":throttle=", "a limit of I/O" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strstr(rule, words[i].resource) != NULL)
+			return words[i].limit;
+	return "a limit";
+}
+
 static int
 op_rule_add(void *arg, const char *rule, struct err *e)
 {
 	int rc;
 
 	if (!racct_is_on())
-		return racct_off("this limit", e);
+		return racct_off(limit_of(rule), e);
 	/* The kernel takes the same one twice. */
 	rc = op_rule_drop(arg, rule, e);
 	if (rc < 0)

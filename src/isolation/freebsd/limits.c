@@ -111,6 +111,12 @@ iso_limits_controllers(const struct iso_limits *l)
 	return 0;
 }
 
+int
+iso_limits_check(const struct iso_limits *l, struct err *e)
+{
+	return rules_check(l, e);
+}
+
 /* Those that pot would set by itself are left out where the kernel does not count. */
 static struct iso_limits
 possible(const struct iso_limits *l)

@@ -135,6 +135,7 @@ int entry_failure(const struct shim_failure *, struct err *);
 /* ---- limits: rules of rctl(8) */
 
 /* "jail:web:maxproc:deny=100" … E_NOTSUP naming a limit that jails do not have. */
+int rules_check(const struct iso_limits *, struct err *) MUST_CHECK;
 int rules_make(const char *jail, const struct iso_limits *, struct strv *, struct err *) MUST_CHECK;
 /* From the rules `have` (NULL: none) to `want`, all or nothing: as before after a failure. */
 int rules_change(const struct kern *, const char *jail, const struct iso_limits *have,

@@ -12,9 +12,22 @@
 #define RULES_MAX 32
 
 static int
-lacks(struct err *e, const char *what, const char *why)
+lacks(struct err *e, const char *what, const char *instead)
 {
-	return err_set(e, E_NOTSUP, "%s: jails have no such limit%s", what, why);
+	err_set(e, E_NOTSUP, "%s: jails have no such limit", what);
+	return err_hint(e, "%s", instead);
+}
+
+int
+rules_check(const struct iso_limits *l, struct err *e)
+{
+	if (l->reservation != 0)
+		return lacks(e, "reserved memory", "--memory-reservation 0; limit the memory of others");
+	if (l->cpu_shares != 0)
+		return lacks(e, "CPU shares", "--cpu-shares 0; give it CPUs or a quota");
+	if (l->io_weight != 0)
+		return lacks(e, "I/O weight", "--io-weight 0; give it bytes or operations per second");
+	return 0;
 }
 
 static void
@@ -44,12 +57,10 @@ io_rules(struct strv *v, const char *jail, const struct iso_limits *l)
 int
 rules_make(const char *jail, const struct iso_limits *l, struct strv *v, struct err *e)
 {
-	if (l->reservation != 0)
-		return lacks(e, "reserved memory", "");
-	if (l->cpu_shares != 0)
-		return lacks(e, "CPU shares", " (give it CPUs or a quota)");
-	if (l->io_weight != 0)
-		return lacks(e, "I/O weight", " (give it bytes or operations per second)");
+	int rc = rules_check(l, e);
+
+	if (rc < 0)
+		return rc;
 	if (l->memory != 0) {
 		/* Who takes it over the limit is ended, and devd(8) hears of it: as the kernel of Linux does. */
 		rule(v, jail, "memoryuse", "sigkill", l->memory);

@@ -66,6 +66,8 @@ userns_refused(int sys, struct err *e)
 	return err_sysno(e, sys, "cannot make a user namespace");
 }
 
+const bool iso_has_userns = true;
+
 int
 iso_userns(uint32_t first, uint32_t count, struct err *e)
 {

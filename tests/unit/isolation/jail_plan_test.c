@@ -667,7 +667,10 @@ limits_as_rules(void **state)
 		struct iso_limits no = { .reservation = i == 0, .cpu_shares = i == 1, .io_weight = i == 2 };
 
 		assert_int_equal(rules_make("web", &no, &v, &e), -E_NOTSUP);
+		assert_int_equal(rules_check(&no, &e), -E_NOTSUP);
+		assert_true(e.hint[0] != '\0');
 	}
+	assert_int_equal(rules_check(&l, &e), 0);
 	strv_fini(&v);
 }
 
