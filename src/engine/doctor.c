@@ -11,6 +11,7 @@
 #include "base/auto.h"
 
 #define LOW_SPACE (512ull * 1024 * 1024)
+#define LOW_FILES 1000
 
 struct doctor {
 	struct eng *g;
@@ -41,7 +42,7 @@ check_kernel(struct doctor *d)
 		bool there = f->probe(&why) == 1;
 
 		snprintf(check, sizeof(check), "kernel: %s", f->name);
-		if (there)
+		if (there || f->needed_for == NULL)
 			buf_str(&text, why.len > 0 ? buf_cstr(&why) : "there");
 		else
 			buf_fmt(&text, "missing, needed for %s%s%s", f->needed_for, why.len > 0 ? ": " : "",
@@ -133,8 +134,16 @@ check_node(struct doctor *d)
 	if (fstatvfs(d->g->root_fd, &vfs) == 0) {
 		unsigned long long left = (unsigned long long)vfs.f_bavail * vfs.f_frsize;
 
-		snprintf(text, sizeof(text), "%llu MiB left", left >> 20);
-		tell(d, left < LOW_SPACE ? POT_WARN : POT_OK, "disk", text, "make room, or pot prune");
+		/* File systems without a table of files say that they have none. */
+		bool full = vfs.f_files != 0 && vfs.f_favail < LOW_FILES;
+
+		if (full)
+			snprintf(text, sizeof(text), "%llu MiB left, and room for %llu files only",
+			    left >> 20, (unsigned long long)vfs.f_favail);
+		else
+			snprintf(text, sizeof(text), "%llu MiB left", left >> 20);
+		tell(
+		    d, full || left < LOW_SPACE ? POT_WARN : POT_OK, "disk", text, "make room, or pot prune");
 	}
 }
 

@@ -42,10 +42,8 @@ iso_system_command(int root_fd, struct strv *argv, bool *direct, bool *stays, st
 static int
 probe_root(struct buf *why)
 {
-	if (geteuid() == 0)
-		return 1;
-	buf_str(why, "not root");
-	return 0;
+	buf_str(why, geteuid() == 0 ? "yes" : "not root");
+	return geteuid() == 0;
 }
 
 static int
@@ -69,10 +67,8 @@ probe_vimage(struct buf *why)
 static int
 probe_racct(struct buf *why)
 {
-	if (racct_is_on())
-		return 1;
-	buf_str(why, "kern.racct.enable is 0");
-	return 0;
+	buf_fmt(why, "kern.racct.enable is %d", racct_is_on());
+	return racct_is_on();
 }
 
 static int
@@ -81,10 +77,10 @@ probe_jailed(struct buf *why)
 	int in = 0;
 	size_t n = sizeof(in);
 
-	if (sysctlbyname("security.jail.jailed", &in, &n, NULL, 0) != 0 || in == 0)
-		return 1;
-	buf_str(why, "this is a jail itself");
-	return 0;
+	if (sysctlbyname("security.jail.jailed", &in, &n, NULL, 0) != 0)
+		in = 0;
+	buf_str(why, in == 0 ? "yes" : "this is a jail itself");
+	return in == 0;
 }
 
 static int
@@ -99,10 +95,13 @@ release(void)
 static int
 probe_release(struct buf *why)
 {
-	if (release() >= 1400000)
-		return 1;
-	buf_fmt(why, "this is %d", release());
-	return 0;
+	char text[64] = "";
+	size_t n = sizeof(text) - 1;
+
+	if (sysctlbyname("kern.osrelease", text, &n, NULL, 0) != 0)
+		snprintf(text, sizeof(text), "%d", release());
+	buf_fmt(why, "FreeBSD %s", text);
+	return release() >= 1400000;
 }
 
 static int
@@ -155,10 +154,11 @@ probe_securelevel(struct buf *why)
 	int level = -1;
 	size_t n = sizeof(level);
 
-	if (sysctlbyname("kern.securelevel", &level, &n, NULL, 0) != 0 || level < 3)
-		return 1;
-	buf_fmt(why, "kern.securelevel is %d: the kernel takes no rules of pf any more", level);
-	return 0;
+	if (sysctlbyname("kern.securelevel", &level, &n, NULL, 0) != 0)
+		level = -1;
+	buf_fmt(why, "kern.securelevel is %d%s", level,
+	    level < 3 ? "" : ": the kernel takes no rules of pf any more");
+	return level < 3;
 }
 
 /* Those of anybody: which of them were pots' is not known any more. */
@@ -173,13 +173,14 @@ probe_dying(struct buf *why)
 			buf_fmt(why, "%s%s (%d)", found > 1 ? ", " : "", name, jid);
 	if (found > 8)
 		buf_fmt(why, " and %zu more", found - 8);
+	buf_str(why, found == 0 ? "none" : ": they have ended, but keep memory of the kernel");
 	return found == 0;
 }
 
 const struct iso_feature iso_features[] = {
 	{ "root", "everything but looking", "run pot as root", true, probe_root },
 	{ "release", "files mounted over files", "FreeBSD 14 or later", true, probe_release },
-	{ "no jail around", "mounts and networks of pots", "run pot on the host", true, probe_jailed },
+	{ "host, not a jail", "mounts and networks of pots", "run pot on the host", true, probe_jailed },
 	{ "devfs", "devices in pots", "mount -t devfs devfs /dev", true, probe_devfs },
 	{ "vimage", "networks of their own: bridges and none", "a kernel with options VIMAGE, as GENERIC",
 	    false, probe_vimage },
@@ -195,7 +196,7 @@ const struct iso_feature iso_features[] = {
 	{ "nlsysevent", "counting kills for want of memory",
 	    "FreeBSD 15 or later with nlsysevent.ko; without it they are not counted", false,
 	    probe_nlsysevent },
-	{ "dying jails", "nothing, but they keep memory of the kernel",
+	{ "dying jails", NULL,
 	    "something still holds them: a connection that ends, a file that was passed on (fstat), shared "
 	    "memory "
 	    "(posixshmcontrol ls, ipcs); jls -d lists them",
