@@ -78,6 +78,8 @@ choose_storage(struct eng *g, struct stor_params *sp, struct pot_init_report *r,
 		return err_hint(e, "auto, zfs, btrfs or overlay; on FreeBSD auto, zfs or copy");
 	}
 	err_set(e, E_NOTSUP, "no storage can be used here: %s", buf_cstr(&all));
+	if (sp->mechanism != NULL && strcmp(sp->mechanism, "zfs") == 0 && sp->zfs_root == NULL)
+		return err_hint(e, "--zfs-root POOL/pot");
 	return err_hint(e, "pot doctor");
 }
 

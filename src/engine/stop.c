@@ -87,7 +87,7 @@ take_stop_lock(struct epot *p, int *fd, struct err *e)
 		if (rc != -E_BUSY) {
 			if (e != NULL)
 				*e = own;
-			return rc;
+			return err_wrap(e, "cannot stop pot %s", p->name);
 		}
 		fault_point("stop.held");
 		epot_unlock(p);

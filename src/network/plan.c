@@ -249,8 +249,11 @@ check_aliases(const struct net_spec *s, struct err *e)
 		char text[IP_TEXT];
 
 		ip_prefix_print(&a->addr, text);
-		if (a->addr.addr.family == 0 || ip_is_loopback(&a->addr.addr))
-			return err_set(e, E_INVAL, "alias '%s': not an address for an interface", text);
+		if (a->addr.addr.family == 0 || ip_is_loopback(&a->addr.addr)) {
+			err_set(e, E_INVAL, "alias '%s': not an address for an interface", text);
+			return err_hint(
+			    e, "one of the host's network; 127.0.0.0/8 and ::1 stay with who has lo0");
+		}
 		if (strnlen(a->ifname, NET_IFNAME) == NET_IFNAME)
 			return err_set(e, E_INVAL, "alias %s: the interface's name is longer than %d bytes",
 			    text, NET_IFNAME - 1);

@@ -118,11 +118,14 @@ plan_of(struct plan *p, const struct iso_spec *s, const struct wishes *w, struct
 
 	if (jail == NULL)
 		return err_set(e, E_INVAL, "pot \"%s\" has no name for its jail", s->name);
-	if (s->net_join != NULL)
-		return err_set(e, E_NOTSUP, "pot \"%s\": a jail cannot be in another's network", s->name);
-	if (s->walls.sysctls != NULL)
-		return err_set(
-		    e, E_NOTSUP, "pot \"%s\": a jail has no kernel parameters of its own", s->name);
+	if (s->net_join != NULL) {
+		err_set(e, E_NOTSUP, "pot \"%s\": a jail cannot be in another's network", s->name);
+		return err_hint(e, "put both on a private bridge, or give both the host's: -N inherit");
+	}
+	if (s->walls.sysctls != NULL) {
+		err_set(e, E_NOTSUP, "pot \"%s\": a jail has no kernel parameters of its own", s->name);
+		return err_hint(e, "make the pot without --sysctl; what a jail may do are attributes");
+	}
 	snprintf(r.jail, sizeof(r.jail), "%s", jail);
 	r.covered = s->walls.read_only;
 	if (r.covered)

@@ -23,7 +23,7 @@ net_resolv(struct net *n, const struct net_spec *s, const char *host_resolv, str
 	resolv_parse(&r, host_resolv, false);
 	if (r.n == 0)
 		event_warn(&n->events,
-		    "pot '%s': the host's name server listens on the host only: names outside will not "
+		    "pot '%s': the host names no server in resolv.conf but itself: names outside will not "
 		    "resolve "
 		    "(-d custom:FILE names another; or let it listen on the bridge's address)",
 		    s->pot);
