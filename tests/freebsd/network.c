@@ -467,6 +467,48 @@ test_others(struct net *n)
 	    "its addresses are gone, the host's own is not");
 }
 
+/* pf gives one list of addresses to all who load rules: those who do at once must not disturb each other. */
+static void
+test_at_once(void)
+{
+	enum { LOADERS = 8, TIMES = 6 };
+	pid_t loader[LOADERS];
+	bool well = true;
+	struct pf pf = PF_INIT;
+	struct strv left = STRV_INIT(4096);
+	struct err e = ERR_INIT;
+
+	for (int i = 0; i < LOADERS; i++) {
+		loader[i] = fork();
+		if (loader[i] < 0)
+			bail("fork");
+		for (int t = 0; loader[i] == 0 && t < TIMES; t++) {
+			char anchor[64];
+
+			snprintf(anchor, sizeof(anchor), "pot-rdr/once-%d", i);
+			if (pf_load(&pf, anchor,
+				"rdr on lo0 inet proto tcp from any to any port 7 -> 127.0.0.1 port 8\n",
+				&e) < 0 ||
+			    pf_filled(&pf, anchor, &e) != 1 || pf_load(&pf, anchor, "", &e) < 0) {
+				printf("# %s\n", e.msg);
+				fflush(stdout);
+				_exit(1);
+			}
+		}
+		if (loader[i] == 0)
+			_exit(0);
+	}
+	for (int i = 0; i < LOADERS; i++) {
+		int status;
+
+		well = waitpid(loader[i], &status, 0) == loader[i] && status == 0 && well;
+	}
+	ok(well, "rules that are loaded at once are all loaded");
+	ok(pf_children(&pf, "pot-rdr", "once-", &left, &e) == 0 && left.n == 0, "and leave no anchor");
+	strv_fini(&left);
+	pf_fini(&pf);
+}
+
 int
 main(void)
 {
@@ -506,6 +548,7 @@ main(void)
 	test_rates(n, &a, &b);
 	test_repair(n, &a);
 	test_killed(n, &b);
+	test_at_once();
 	fine(net_check(n, say, &bad, &e), &e, "what doctor says");
 	ok(bad == 0, "nothing is bad");
 	test_down(n, &a, &b);
