@@ -289,6 +289,9 @@ bld_build_run(struct bld *b, struct bld_build *t, struct digest *image, struct e
 	crew.steps = steps;
 	if ((rc = bld_crew_run(b, &crew, e)) < 0)
 		return rc;
+	/* No image but of all that the Potfile says. */
+	if (rc != 0 || !t->stages[t->target].walked)
+		return err_set(e, E_STATE, "the build ended before all its steps were done: a defect of pot");
 	fault_point("build.walked");
 	warn_unused(b, t);
 	return make_image(b, t, &t->stages[t->target], image, e);

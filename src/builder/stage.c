@@ -201,5 +201,6 @@ bld_stage_walk(struct bld *b, struct bld_stage *s, struct err *e)
 		rc = run_triggers(b, s, e);
 	for (size_t i = stage->from + 1; i < stage->end && rc == 0; i++)
 		rc = do_instruction(b, s, pf, &pf->steps[i], e);
+	s->walked = rc == 0;
 	return rc;
 }

@@ -28,6 +28,7 @@ struct bld_stage {
 	struct stage_history *history;
 	size_t nhistory;
 	bool has_cmd; /* CMD stands in this stage */
+	bool walked;  /* to its end */
 	int64_t created_ns;
 };
 

@@ -23,6 +23,8 @@
 #include "engine/walls.h"
 #include "model/name.h"
 
+#define RESERVE_TRIES 2 /* with what interrupted commands left under the name */
+
 /* Serialises the choice of names: creators share it, a rename holds it alone. */
 static int
 lock_names(struct eng *g, bool exclusive, struct err *e)
@@ -34,32 +36,55 @@ lock_names(struct eng *g, bool exclusive, struct err *e)
 	return fd;
 }
 
+/*
+ * Opens and locks the directory that we have just made. 1: it is gone; who looks at all pots may see one without a
+ * state, lock it before us and take it for what an interrupted command left.
+ */
+static int
+hold_new(struct epot *p, struct err *e)
+{
+	struct err own = ERR_INIT;
+	int rc;
+
+	p->dir_fd = dir_open(p->eng->pots_fd, p->name, &own);
+	rc = p->dir_fd;
+	if (rc >= 0)
+		rc = p->lock_fd = lock_file(p->dir_fd, "lock", true, LOCK_WAIT_MS, &own);
+	if (rc >= 0 && epot_is_same_dir(p))
+		return 0;
+	fd_close(take_fd(p->lock_fd));
+	fd_close(take_fd(p->dir_fd));
+	if (rc >= 0 || rc == -E_NOENT)
+		return 1;
+	if (e != NULL)
+		*e = own;
+	return rc;
+}
+
 /* mkdir of the name; what an interrupted command left there is repaired first. */
 static int
 reserve_name(struct epot *p, struct eng *g, const char *name, struct err *e)
 {
-	for (int tries = 0;; tries++) {
-		AUTO_FINI(epot) struct epot old = EPOT_INIT;
-		int rc;
+	int found = 0, rc = 1;
 
-		if (mkdirat(g->pots_fd, name, 0755) == 0)
-			break;
+	p->eng = g;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	while (rc == 1) {
+		AUTO_FINI(epot) struct epot old = EPOT_INIT;
+
+		if (mkdirat(g->pots_fd, name, 0755) == 0) {
+			fault_point("create.reserved");
+			rc = hold_new(p, e);
+			continue;
+		}
 		if (errno != EEXIST)
 			return err_sys(e, "cannot make pot %s", name);
-		rc = tries < 2 ? epot_get(&old, g, name, EPOT_READ, NULL) : 0;
-		if (rc != -E_NOENT) {
+		if (found++ == RESERVE_TRIES || epot_get(&old, g, name, EPOT_READ, NULL) != -E_NOENT) {
 			err_set(e, E_EXIST, "pot %s exists already", name);
 			return err_hint(e, "choose another name, or: pot destroy %s", name);
 		}
 	}
-	p->eng = g;
-	snprintf(p->name, sizeof(p->name), "%s", name);
-	fault_point("create.reserved");
-	p->dir_fd = dir_open(g->pots_fd, name, e);
-	if (p->dir_fd < 0)
-		return p->dir_fd;
-	p->lock_fd = lock_file(p->dir_fd, "lock", true, 0, e);
-	return p->lock_fd < 0 ? p->lock_fd : 0;
+	return rc;
 }
 
 /* The snapshot that was asked for, or the newest. */

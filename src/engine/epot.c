@@ -47,9 +47,8 @@ open_dir(struct epot *p, struct eng *g, const char *name, struct err *e)
 	return 0;
 }
 
-/* 1: dir_fd still is what the name stands for; 0: renamed, or destroyed and made again. */
-static int
-is_same_dir(const struct epot *p)
+bool
+epot_is_same_dir(const struct epot *p)
 {
 	struct stat held, named;
 
@@ -339,7 +338,7 @@ epot_get_raw(struct epot *p, struct eng *g, const char *name, int lock_wait_ms, 
 			rc = lock(p, lock_wait_ms, e);
 		if (rc < 0)
 			return rc;
-		if (is_same_dir(p))
+		if (epot_is_same_dir(p))
 			return load_state(p, e);
 		epot_fini(p);
 	}
@@ -381,7 +380,7 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 			return rc;
 		/* Somebody may just be at work on it; then what we have read is the truth of now. */
 		rc = lock(p, 0, NULL);
-		if (rc == 0 && !is_same_dir(p))
+		if (rc == 0 && !epot_is_same_dir(p))
 			return no_such_pot(name, e);
 		if (rc == 0)
 			rc = load_state(p, e);

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import signal
 
 import lab
 
@@ -33,6 +34,18 @@ def test_fifty_in_parallel(node, cgroups):
         list(pool.map(lambda name: one_end(node, name), names))
     assert node.states() == {}
     lab.wait_until(lambda: cgroups.processes() == {}, "the end of the shims")
+
+
+def test_look_beside_a_create(onode):
+    """Who looks at all pots may take away the directory of one that has just been begun: it is made all the same."""
+    create = onode.start("create", "-p", "a", "-b", "box", "-N", "none", env={"POT_FAULT_STOP": "create.reserved"})
+    lab.wait_until(lambda: lab.is_stopped(create.pid), "the directory")
+    assert onode.states() == {} and not os.path.exists(os.path.join(onode.root, "pots", "a"))
+    create.send_signal(signal.SIGCONT)
+    lab.wait_until(lambda: lab.is_stopped(create.pid) and os.path.exists(os.path.join(onode.root, "pots", "a")), "the next one")
+    create.send_signal(signal.SIGCONT)
+    assert create.communicate(timeout=lab.HANG) == (b"", b"") and create.returncode == 0
+    assert onode.states() == {"a": "created"}
 
 
 def test_shims_are_small(onode):
