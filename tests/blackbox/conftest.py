@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -57,7 +58,9 @@ def own_namespaces():
 @pytest.fixture(scope="session")
 def place():
     """A directory on the machine's disk for everything that this session makes."""
-    directory = tempfile.mkdtemp(prefix="pot-test-", dir="/var/tmp")
+    # Part of what buildah takes for the name of an image, in which "-_" cannot stand, as in names of tempfile.
+    directory = f"/var/tmp/pot-test-{os.getpid()}-{secrets.token_hex(4)}"
+    os.mkdir(directory, 0o700)
     yield directory
     shutil.rmtree(directory)
 
