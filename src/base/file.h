@@ -83,6 +83,13 @@ int tree_copy_ids(int src_dirfd, const char *src_name, int dst_dirfd, const char
 int lock_fd(int fd, bool exclusive, int deadline_ms, struct err *) MUST_CHECK;
 /* Opens (creating, 0600) dirfd/name and locks it. Returns the fd: closing it unlocks. */
 int lock_file(int dirfd, const char *name, bool exclusive, int deadline_ms, struct err *) MUST_CHECK;
+/*
+ * The same for a file that its holder removes at the end: what is locked then is what has the name now. (Who removes
+ * it does so before it closes it.)
+ */
+int lock_named(int dirfd, const char *name, bool exclusive, int deadline_ms, struct err *) MUST_CHECK;
+/* Does dirfd/name, not followed, still stand for what fd is open on? */
+bool file_is_named(int dirfd, const char *name, int fd);
 /* Is a lock on this file held through another open file? 1, 0, or <0. */
 int lock_held(int fd, struct err *) MUST_CHECK;
 

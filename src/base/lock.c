@@ -2,6 +2,7 @@
  * Locks with a bound on the wait, on the one call that each system has for
  * them (lock_try in its folder).
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -67,4 +68,25 @@ lock_file(int dirfd, const char *name, bool exclusive, int deadline_ms, struct e
 		return rc;
 	}
 	return take_fd(fd);
+}
+
+bool
+file_is_named(int dirfd, const char *name, int fd)
+{
+	struct stat held, named;
+
+	return fstat(fd, &held) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+int
+lock_named(int dirfd, const char *name, bool exclusive, int deadline_ms, struct err *e)
+{
+	for (;;) {
+		AUTO(fd) int fd = lock_file(dirfd, name, exclusive, deadline_ms, e);
+
+		/* Its last holder may have removed the file that we waited for. */
+		if (fd < 0 || file_is_named(dirfd, name, fd))
+			return take_fd(fd);
+	}
 }

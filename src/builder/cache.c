@@ -155,15 +155,6 @@ lock_name(const char *key, char out[static BLD_KEY_LEN + 8])
 	snprintf(out, BLD_KEY_LEN + 8, LOCK_PREFIX "%.64s", key);
 }
 
-static bool
-is_current(int dir, const char *name, int fd)
-{
-	struct stat held, named;
-
-	return fstat(fd, &held) == 0 && fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
 int
 bld_cache_lock(struct bld *b, const char *key, struct err *e)
 {
@@ -172,13 +163,11 @@ bld_cache_lock(struct bld *b, const char *key, struct err *e)
 
 	lock_name(key, name);
 	while (rc == 0) {
-		AUTO(fd) int fd = lock_file(b->cache, name, true, LOOK_MS, e);
+		int fd = lock_named(b->cache, name, true, LOOK_MS, e);
 
 		/* A lock has no event that could be waited for together with the flag. */
-		if (fd < 0 && fd != -E_BUSY)
+		if (fd != -E_BUSY)
 			return fd;
-		if (fd >= 0 && is_current(b->cache, name, fd))
-			return take_fd(fd);
 		rc = bld_check(b, e);
 	}
 	return rc;

@@ -33,16 +33,6 @@ base_fini(struct base *b)
 	fd_close(b->lock_fd);
 	fd_close(b->bases_fd);
 }
-/* Is the file that we locked still the one with that name? */
-static bool
-lock_is_current(const struct base *b)
-{
-	struct stat have, named;
-
-	return fstat(b->lock_fd, &have) == 0 &&
-	    fstatat(b->bases_fd, b->lock, &named, AT_SYMLINK_NOFOLLOW) == 0 && have.st_dev == named.st_dev &&
-	    have.st_ino == named.st_ino;
-}
 
 int
 base_lock(struct base *b, struct eng *eng, const char *name, struct err *e)
@@ -52,19 +42,10 @@ base_lock(struct base *b, struct eng *eng, const char *name, struct err *e)
 	snprintf(b->lock, sizeof(b->lock), ".lock-%s", name);
 	if ((b->bases_fd = dir_make(eng->root_fd, BASES, 0755, e)) < 0)
 		return b->bases_fd;
-	for (;;) {
-		int r = lock_file(b->bases_fd, b->lock, true, 0, e);
-
-		if (r == -E_BUSY)
-			return err_set(
-			    e, E_BUSY, "base %s is being made or removed by another command", name);
-		if (r < 0)
-			return r;
-		b->lock_fd = r;
-		if (lock_is_current(b))
-			return 0;
-		fd_close(take_fd(b->lock_fd));
-	}
+	b->lock_fd = lock_named(b->bases_fd, b->lock, true, 0, e);
+	if (b->lock_fd == -E_BUSY)
+		return err_set(e, E_BUSY, "base %s is being made or removed by another command", name);
+	return b->lock_fd < 0 ? b->lock_fd : 0;
 }
 
 /* ---- record ------------------------------------------------------------- */

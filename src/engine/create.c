@@ -50,7 +50,7 @@ hold_new(struct epot *p, struct err *e)
 	rc = p->dir_fd;
 	if (rc >= 0)
 		rc = p->lock_fd = lock_file(p->dir_fd, "lock", true, LOCK_WAIT_MS, &own);
-	if (rc >= 0 && epot_is_same_dir(p))
+	if (rc >= 0 && file_is_named(p->eng->pots_fd, p->name, p->dir_fd))
 		return 0;
 	fd_close(take_fd(p->lock_fd));
 	fd_close(take_fd(p->dir_fd));

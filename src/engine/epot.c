@@ -47,16 +47,6 @@ open_dir(struct epot *p, struct eng *g, const char *name, struct err *e)
 	return 0;
 }
 
-bool
-epot_is_same_dir(const struct epot *p)
-{
-	struct stat held, named;
-
-	return fstat(p->dir_fd, &held) == 0 &&
-	    fstatat(p->eng->pots_fd, p->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
 static int
 lock(struct epot *p, int wait_ms, struct err *e)
 {
@@ -338,7 +328,7 @@ epot_get_raw(struct epot *p, struct eng *g, const char *name, int lock_wait_ms, 
 			rc = lock(p, lock_wait_ms, e);
 		if (rc < 0)
 			return rc;
-		if (epot_is_same_dir(p))
+		if (file_is_named(g->pots_fd, name, p->dir_fd))
 			return load_state(p, e);
 		epot_fini(p);
 	}
@@ -380,7 +370,7 @@ epot_get(struct epot *p, struct eng *g, const char *name, enum epot_access acces
 			return rc;
 		/* Somebody may just be at work on it; then what we have read is the truth of now. */
 		rc = lock(p, 0, NULL);
-		if (rc == 0 && !epot_is_same_dir(p))
+		if (rc == 0 && !file_is_named(g->pots_fd, name, p->dir_fd))
 			return no_such_pot(name, e);
 		if (rc == 0)
 			rc = load_state(p, e);

@@ -43,8 +43,6 @@ enum epot_access {
 	EPOT_WRITE, /* locked and repaired */
 };
 
-/* Is dir_fd still what the name stands for? Not when it was renamed, or destroyed and made again. */
-bool epot_is_same_dir(const struct epot *);
 /* E_NOENT: no such pot. */
 int epot_get(struct epot *, struct eng *, const char *name, enum epot_access, struct err *) MUST_CHECK;
 /* The same, but of a damaged or half-made one too, without any repair (destroy). */

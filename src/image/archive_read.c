@@ -138,7 +138,7 @@ take_blob(struct in *in, const char *path, const struct digest *want, uint64_t s
 		return parent;
 	fault_point("image.load.blob");
 	/* A file of several names stays where it is: another name of it may be wanted, too. */
-	if (!store_is_same(parent, last, fd) ||
+	if (!file_is_named(parent, last, fd) ||
 	    linkat(parent, last, in->store->blobs[want->alg], digest_hex(want, hex), 0) != 0) {
 		if (errno == EEXIST)
 			return 0;

@@ -109,15 +109,12 @@ static int
 lock_dir(struct img_store *s, const char *lock, const volatile bool *cancel, struct err *e)
 {
 	for (;;) {
-		AUTO(fd) int fd = lock_file(s->partial, lock, true, LOOK_MS, e);
+		int fd = lock_named(s->partial, lock, true, LOOK_MS, e);
 
-		if (fd == -E_BUSY && cancel != NULL && *cancel)
+		if (fd != -E_BUSY)
+			return fd;
+		if (cancel != NULL && *cancel)
 			return err_set(e, E_INTR, "interrupted while another command fetches the image");
-		if (fd < 0 && fd != -E_BUSY)
-			return take_fd(fd);
-		/* Its last holder may have removed the file that we waited for. */
-		if (fd >= 0 && store_is_same(s->partial, lock, fd))
-			return take_fd(fd);
 	}
 }
 

@@ -148,19 +148,13 @@ lock_once(struct img_store *s, const char *fs, int wait_ms, struct layer_lock *l
 	char name[LOCK_LEN];
 
 	lock_name(fs, name);
-	for (;;) {
-		AUTO(fd) int fd = lock_file(s->layers, name, true, wait_ms, e);
-
-		if (fd < 0)
-			return fd;
-		/* Its last holder may have removed the file that we waited for. */
-		if (!store_is_same(s->layers, name, fd))
-			continue;
-		l->store = s;
-		l->fd = take_fd(fd);
-		snprintf(l->hex, sizeof(l->hex), "%.*s", STOR_NAME_MAX, fs);
-		return 0;
-	}
+	int fd = lock_named(s->layers, name, true, wait_ms, e);
+	if (fd < 0)
+		return fd;
+	l->store = s;
+	l->fd = fd;
+	snprintf(l->hex, sizeof(l->hex), "%.*s", STOR_NAME_MAX, fs);
+	return 0;
 }
 
 int

@@ -376,7 +376,7 @@ sweep_partial(struct prune *p, struct err *e)
 		AUTO(fd) int fd = openat(p->s->partial, names.v[i], O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 		struct stat st;
 
-		if (fd < 0 || lock_fd(fd, true, 0, NULL) < 0 || !store_is_same(p->s->partial, names.v[i], fd))
+		if (fd < 0 || lock_fd(fd, true, 0, NULL) < 0 || !file_is_named(p->s->partial, names.v[i], fd))
 			continue;
 		if (fstat(fd, &st) == 0)
 			p->report->bytes += (uint64_t)st.st_size;

@@ -55,15 +55,6 @@ store_file_parse(const char *name, struct digest *d)
 	return digest_parse(text, d, NULL) == 0;
 }
 
-bool
-store_is_same(int dirfd, const char *name, int fd)
-{
-	struct stat have, named;
-
-	return fstat(fd, &have) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    have.st_dev == named.st_dev && have.st_ino == named.st_ino;
-}
-
 int
 store_names(int dirfd, bool hidden, struct strv *v, struct err *e)
 {
@@ -287,7 +278,7 @@ lock_partial(struct img_blob *b, int wait_ms, struct err *e)
 
 	if (fd < 0)
 		return fd;
-	if (!store_is_same(b->partial, b->name, fd))
+	if (!file_is_named(b->partial, b->name, fd))
 		return 0;
 	b->fd = take_fd(fd);
 	return 1;
@@ -540,7 +531,7 @@ img_blob_abort(struct img_blob *b, bool keep)
 	if (b == NULL)
 		return;
 	/* After a commit the name is gone, or another's by now. */
-	if ((!keep || !b->known || b->have == 0) && store_is_same(b->partial, b->name, b->fd))
+	if ((!keep || !b->known || b->have == 0) && file_is_named(b->partial, b->name, b->fd))
 		unlinkat(b->partial, b->name, 0);
 	blob_free(b);
 }

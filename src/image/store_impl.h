@@ -28,8 +28,6 @@ int store_lock(struct img_store *, bool exclusive, struct err *) MUST_CHECK;
 void store_file_name(const struct digest *, char out[static STORE_FILE_LEN]);
 /* The reverse; false for any other name. */
 bool store_file_parse(const char *name, struct digest *);
-/* Is name below dirfd still the file that fd is? */
-bool store_is_same(int dirfd, const char *name, int fd);
 /* Names in a directory, in order; those that begin with a dot only where hidden. */
 int store_names(int dirfd, bool hidden, struct strv *, struct err *) MUST_CHECK;
 

@@ -34,7 +34,7 @@ upload_memory_open(struct upload_memory *m, struct img_store *s, const char *hos
 	(void)digest_hex(&d, m->name);
 	m->fd = lock_file(m->dir, m->name, true, 0, &ignored);
 	/* Its last user may have removed it meanwhile: then it is not worth another try. */
-	if (m->fd >= 0 && !store_is_same(m->dir, m->name, m->fd))
+	if (m->fd >= 0 && !file_is_named(m->dir, m->name, m->fd))
 		fd_close(take_fd(m->fd));
 }
 

@@ -21,27 +21,6 @@ lock_name(struct stor_fs fs, char out[static STOR_NAME_MAX + 32])
 	snprintf(out, STOR_NAME_MAX + 32, ".look-%d-%s", (int)fs.kind, fs.name);
 }
 
-static bool
-is_current(int dirfd, const char *name, int fd)
-{
-	struct stat have, named;
-
-	return fstat(fd, &have) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    have.st_dev == named.st_dev && have.st_ino == named.st_ino;
-}
-
-/* Shared; the file of the last look may have been removed while we waited. */
-static int
-take_lock(struct stor *s, const char *name, struct err *e)
-{
-	for (;;) {
-		AUTO(fd) int fd = lock_file(s->dirfd, name, false, WAIT_MS, e);
-
-		if (fd < 0 || is_current(s->dirfd, name, fd))
-			return take_fd(fd);
-	}
-}
-
 int
 stor_look_begin(struct stor *s, struct stor_fs fs, struct stor_look *l, struct err *e)
 {
@@ -54,7 +33,7 @@ stor_look_begin(struct stor *s, struct stor_fs fs, struct stor_look *l, struct e
 	if (rc == 0)
 		return err_set(e, E_NOENT, "%s: is not in the storage", fs.name);
 	lock_name(fs, name);
-	if ((l->lock = take_lock(s, name, e)) < 0)
+	if ((l->lock = lock_named(s->dirfd, name, false, WAIT_MS, e)) < 0)
 		return l->lock;
 	l->root = stor_mount(s, fs, true, e);
 	if (l->root >= 0)
@@ -76,7 +55,7 @@ stor_look_end(struct stor *s, struct stor_fs fs, struct stor_look *l)
 	/* Given back first: two that end at one time must not wait for each other. */
 	fd_close(take_fd(l->lock));
 	AUTO(fd) int last = lock_file(s->dirfd, name, true, 0, NULL);
-	if (last < 0 || !is_current(s->dirfd, name, last))
+	if (last < 0 || !file_is_named(s->dirfd, name, last))
 		return;
 	/* What cannot be given back now is with the next look, or with destroy. */
 	(void)!stor_unmount(s, fs, NULL);
